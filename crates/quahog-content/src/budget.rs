@@ -1,0 +1,236 @@
+//! Limits, what is left of them, and what was not looked at for them.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Bounds of the work on one input, for the whole tree inside it.
+///
+/// `u64::MAX` and `u32::MAX` mean "no limit".
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Bytes of one part; of a longer one the first bytes are kept.
+    pub part_bytes: u64,
+    /// Decoded bytes of all parts together.
+    pub total_bytes: u64,
+    /// Number of parts.
+    pub parts: u32,
+    /// Containers inside each other, archives and documents.
+    pub container_depth: u32,
+    /// Messages and multiparts inside each other.
+    pub mail_depth: u32,
+    /// Deterministic units of work, about one for each byte touched.
+    pub fuel: u64,
+}
+
+impl Default for Limits {
+    /// ClamAV's defaults where it has them: 100 MiB a part, 400 MiB in all,
+    /// 10,000 parts, 17 containers; mail nests to 50, fuel is unlimited.
+    fn default() -> Limits {
+        Limits {
+            part_bytes: 100 << 20,
+            total_bytes: 400 << 20,
+            parts: 10_000,
+            container_depth: 17,
+            mail_depth: 50,
+            fuel: u64::MAX,
+        }
+    }
+}
+
+/// Why something was not looked at.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Shortfall {
+    /// The caller called the scan off.
+    Cancelled,
+    /// The deadline passed.
+    Deadline,
+    /// Nested deeper than [`Limits::container_depth`] or [`Limits::mail_depth`].
+    Depth,
+    /// Encrypted, and no password fits.
+    Encrypted,
+    /// The [`Limits::fuel`] is used up.
+    Fuel,
+    /// The container is damaged where its bytes were needed.
+    Malformed,
+    /// Longer than [`Limits::part_bytes`].
+    PartBytes,
+    /// More than [`Limits::parts`].
+    Parts,
+    /// More than [`Limits::total_bytes`].
+    TotalBytes,
+    /// A form (method, version, ...) that is not implemented.
+    Unsupported,
+}
+
+impl Shortfall {
+    /// A stable name for machines: `part-bytes`, `encrypted`, ...
+    pub fn code(self) -> &'static str {
+        match self {
+            Shortfall::Cancelled => "cancelled",
+            Shortfall::Deadline => "deadline",
+            Shortfall::Depth => "depth",
+            Shortfall::Encrypted => "encrypted",
+            Shortfall::Fuel => "fuel",
+            Shortfall::Malformed => "malformed",
+            Shortfall::PartBytes => "part-bytes",
+            Shortfall::Parts => "parts",
+            Shortfall::TotalBytes => "total-bytes",
+            Shortfall::Unsupported => "unsupported",
+        }
+    }
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// What is left of the [`Limits`] for one input.
+///
+/// One budget serves the whole tree: it is handed down by reference, never
+/// copied, so that many small layers cost as much as one large one. Counters
+/// are `Cell`s; a budget belongs to one thread.
+#[derive(Debug)]
+pub struct Budget<'c> {
+    limits: Limits,
+    bytes: Cell<u64>,
+    parts: Cell<u32>,
+    fuel: Cell<u64>,
+    until_check: Cell<u64>,
+    deadline: Option<Instant>,
+    cancel: Option<&'c AtomicBool>,
+}
+
+/// Fuel between two looks at the clock and the cancel flag.
+const CHECK_INTERVAL: u64 = 64 << 10;
+
+impl<'c> Budget<'c> {
+    /// A full budget.
+    pub fn new(limits: Limits) -> Budget<'c> {
+        Budget {
+            limits,
+            bytes: Cell::new(limits.total_bytes),
+            parts: Cell::new(limits.parts),
+            fuel: Cell::new(limits.fuel),
+            until_check: Cell::new(0),
+            deadline: None,
+            cancel: None,
+        }
+    }
+
+    /// Ends the work at a point in time. Without one, no clock is ever read.
+    pub fn deadline(mut self, deadline: Option<Instant>) -> Budget<'c> {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Ends the work when another thread sets the flag.
+    pub fn cancel(mut self, flag: Option<&'c AtomicBool>) -> Budget<'c> {
+        self.cancel = flag;
+        self
+    }
+
+    /// The limits that this budget was made from.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Charges `work` units (about one for each byte touched).
+    ///
+    /// # Errors
+    ///
+    /// Says why the work must end; every later call says so too.
+    pub fn tick(&self, work: u64) -> Result<(), Shortfall> {
+        let fuel = self.fuel.get();
+        if fuel < work {
+            self.fuel.set(0);
+            return Err(Shortfall::Fuel);
+        }
+        // `u64::MAX` means no limit, so it must not run down.
+        if fuel != u64::MAX {
+            self.fuel.set(fuel - work);
+        }
+        let left = self.until_check.get();
+        if left > work {
+            self.until_check.set(left - work);
+            return Ok(());
+        }
+        if self.cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return Err(Shortfall::Cancelled);
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(Shortfall::Deadline);
+        }
+        self.until_check.set(CHECK_INTERVAL);
+        Ok(())
+    }
+
+    /// Charges one more part.
+    ///
+    /// # Errors
+    ///
+    /// [`Shortfall::Parts`] if no more are allowed, or as [`tick`](Self::tick).
+    pub fn part(&self) -> Result<(), Shortfall> {
+        self.tick(1)?;
+        let left = self.parts.get();
+        if left == 0 {
+            return Err(Shortfall::Parts);
+        }
+        if left != u32::MAX {
+            self.parts.set(left - 1);
+        }
+        Ok(())
+    }
+
+    /// How many bytes the next part may have, and what to report if it is
+    /// longer: the smaller of the limit for a part and what is left in all.
+    pub fn part_room(&self) -> (u64, Shortfall) {
+        let left = self.bytes.get();
+        if left < self.limits.part_bytes {
+            (left, Shortfall::TotalBytes)
+        } else {
+            (self.limits.part_bytes, Shortfall::PartBytes)
+        }
+    }
+
+    /// Charges the decoded bytes of a part. At most [`part_room`](Self::part_room)
+    /// bytes should have been decoded.
+    pub fn spend(&self, bytes: u64) {
+        if self.bytes.get() != u64::MAX {
+            self.bytes.set(self.bytes.get().saturating_sub(bytes));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fuel_ends_and_stays_ended() {
+        let budget = Budget::new(Limits { fuel: 10, ..Limits::default() });
+        assert_eq!(budget.tick(9), Ok(()));
+        assert_eq!(budget.tick(2), Err(Shortfall::Fuel));
+        assert_eq!(budget.tick(1), Err(Shortfall::Fuel));
+    }
+
+    #[test]
+    fn the_room_of_a_part_shrinks_with_what_was_spent() {
+        let budget =
+            Budget::new(Limits { part_bytes: 10, total_bytes: 15, ..Limits::default() });
+        assert_eq!(budget.part_room(), (10, Shortfall::PartBytes));
+        budget.spend(10);
+        assert_eq!(budget.part_room(), (5, Shortfall::TotalBytes));
+    }
+
+    #[test]
+    fn a_set_cancel_flag_ends_the_work() {
+        let flag = AtomicBool::new(true);
+        let budget = Budget::new(Limits::default()).cancel(Some(&flag));
+        assert_eq!(budget.tick(1), Err(Shortfall::Cancelled));
+    }
+}

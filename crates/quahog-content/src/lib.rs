@@ -1,0 +1,80 @@
+//! From one buffer to the buffers inside it, under a budget.
+//!
+//! A message holds parts, an archive holds members; each is a [`Part`]. [`open`]
+//! finds them and *pushes* them, one at a time, to a visitor, which may open
+//! them in turn: recursion is the caller's. A part that is stored as it is
+//! (7-bit mail, a stored zip member) is a slice of its parent; a decoded one
+//! lives exactly as long as its visit, so memory is bounded by depth times
+//! part size. [`text`] makes the normalised views that some signatures are
+//! written for.
+//!
+//! Everything here is hostile. Nothing panics, nothing returns an error:
+//! what could not be looked at is a [`Shortfall`], and every loop consumes
+//! input or [`Budget`].
+//!
+//! Signatures are no business of this crate; which format a buffer has is its
+//! caller's decision, because the databases in force take part in it.
+//!
+//! ```
+//! use quahog_content::{Budget, Format, Limits, open};
+//! use std::ops::ControlFlow;
+//!
+//! let message = b"Subject: x\nContent-Transfer-Encoding: base64\n\naGVsbG8gd29ybGQ=\n";
+//! let budget = Budget::new(Limits::default());
+//! let mut found = Vec::new();
+//! let shortfall = open(Format::Mail, message, &budget, &mut |part| {
+//!     found.push(part.bytes.unwrap_or_default().to_vec());
+//!     ControlFlow::Continue(())
+//! });
+//! assert_eq!(shortfall, None);
+//! assert_eq!(found, [b"hello world"]);
+//! ```
+#![forbid(unsafe_code)]
+
+mod budget;
+mod part;
+
+mod archive;
+mod mail;
+pub mod text;
+
+use std::ops::ControlFlow;
+
+pub use crate::budget::{Budget, Limits, Shortfall};
+pub use crate::part::{Entry, Part};
+
+/// What this crate can open.
+///
+/// A new format is one variant here, one file, and one line in [`open`].
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Format {
+    /// gzip, of one or more members (RFC 1952).
+    Gzip,
+    /// An Internet message (RFC 5322), MIME or not, or an mbox of several.
+    Mail,
+    /// A zip archive.
+    Zip,
+}
+
+/// The visitor that [`open`] hands parts to; `Break` stops the walk.
+pub type Visit<'v> = dyn FnMut(Part<'_>) -> ControlFlow<()> + 'v;
+
+/// Pushes each part of `bytes`, read as `format`, to `visit`.
+///
+/// Returns what of the container *itself* was not looked at: `None` means that
+/// every part was visited (or that the visitor stopped the walk). What is
+/// missing of a single part stands in [`Part::shortfall`]. Takes time linear in
+/// `bytes` plus the bytes of the parts, which are charged to `budget`.
+pub fn open(
+    format: Format,
+    bytes: &[u8],
+    budget: &Budget<'_>,
+    visit: &mut Visit<'_>,
+) -> Option<Shortfall> {
+    match format {
+        Format::Gzip => archive::gzip::open(bytes, budget, visit),
+        Format::Mail => mail::open(bytes, budget, visit),
+        Format::Zip => archive::zip::open(bytes, budget, visit),
+    }
+}
