@@ -1,0 +1,119 @@
+//! Syntax: what a line says, borrowed from it, with the place of each field.
+//!
+//! A value of this module lives as long as its line. Everything that can be
+//! written down is accepted here; what it means, and whether it means
+//! anything, is decided by [`SetBuilder`](crate::SetBuilder). `Display` gives
+//! the line back.
+
+mod extended;
+mod hash;
+mod lists;
+mod logical;
+
+use std::fmt;
+
+use crate::{Error, ErrorKind, Format, Grammar, Span};
+
+pub use extended::{Extended, Simple};
+pub use hash::FileHash;
+pub use lists::Ignore;
+pub use logical::{Attribute, Logical, Subsignature};
+
+/// A field of a line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Field<'l> {
+    /// Its bytes.
+    pub text: &'l [u8],
+    /// Its place in the line.
+    pub span: Span,
+}
+
+impl<'l> Field<'l> {
+    /// The field of `line` at `range`, which must lie inside.
+    fn at(line: &'l [u8], start: usize, end: usize) -> Field<'l> {
+        Field { text: line.get(start..end).unwrap_or_default(), span: Span::new(start, end) }
+    }
+
+    /// An error about the whole field.
+    pub fn error(self, kind: ErrorKind) -> Error {
+        Error::new(kind, self.span)
+    }
+
+    /// Reads a *number*: digits, or nothing at all, which is 0.
+    ///
+    /// # Errors
+    ///
+    /// `kind`, if anything else stands there.
+    pub fn number(self, kind: ErrorKind) -> Result<u32, Error> {
+        number(self.text).ok_or(self.error(kind))
+    }
+
+    /// A part of this field.
+    pub fn slice(self, start: usize, end: usize) -> Field<'l> {
+        Field {
+            text: self.text.get(start..end).unwrap_or_default(),
+            span: Span::new(self.span.start() + start, self.span.start() + end),
+        }
+    }
+}
+
+impl fmt::Display for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&String::from_utf8_lossy(self.text), f)
+    }
+}
+
+/// Digits as a number; nothing is 0, and what is too large is `u32::MAX`.
+pub(crate) fn number(text: &[u8]) -> Option<u32> {
+    text.iter().try_fold(0u32, |n, b| {
+        b.is_ascii_digit().then(|| n.saturating_mul(10).saturating_add(u32::from(b - b'0')))
+    })
+}
+
+/// Splits a line at a separator.
+fn fields(line: &[u8], separator: u8) -> impl Iterator<Item = Field<'_>> {
+    let mut start = 0;
+    line.split(move |&b| b == separator).map(move |text| {
+        let field = Field { text, span: Span::new(start, start + text.len()) };
+        start += text.len() + 1;
+        field
+    })
+}
+
+/// A whole line.
+fn whole(line: &[u8]) -> Span {
+    Span::new(0, line.len())
+}
+
+/// One parsed line.
+#[derive(Clone, Debug)]
+pub enum Record<'l> {
+    /// `.ndb`, `.ndu`
+    Extended(Extended<'l>),
+    /// `.hdb`, `.hsb`, `.fp`, ...
+    FileHash(FileHash<'l>),
+    /// `.ign`, `.ign2`
+    Ignore(Ignore<'l>),
+    /// `.ldb`, `.ldu`
+    Logical(Logical<'l>),
+    /// `.db`
+    Simple(Simple<'l>),
+}
+
+impl<'l> Record<'l> {
+    /// Parses a line of a format that [is read](Format::is_read).
+    ///
+    /// # Errors
+    ///
+    /// The fields are too few or too many, or the format is not read.
+    pub fn parse(format: Format, line: &'l [u8]) -> Result<Record<'l>, Error> {
+        match format.grammar() {
+            Grammar::Extended => Extended::parse(line).map(Record::Extended),
+            Grammar::FileHash | Grammar::AllowHash => FileHash::parse(line).map(Record::FileHash),
+            Grammar::Ignore => Ignore::parse(line).map(Record::Ignore),
+            Grammar::Logical => Logical::parse(line).map(Record::Logical),
+            Grammar::Simple => Simple::parse(line).map(Record::Simple),
+            _ => Err(Error::new(ErrorKind::Unsupported(format.extension()), whole(line))),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! From text to [`Body`].
+
+use super::{Body, CharClass, Item, ItemKind, WrittenGap, hex_digit};
+use crate::{Error, ErrorKind, Span};
+
+/// Parentheses allowed inside one alternate, nested or side by side (refused
+/// from 16 on by clamscan 1.4.6).
+const MAX_INNER_PARENTHESES: u32 = 15;
+
+/// Parses a body pattern.
+///
+/// # Errors
+///
+/// Says where the text is not of the grammar. What a part must contain is
+/// checked by [`Body::compile`].
+pub fn parse(text: &[u8]) -> Result<Body, Error> {
+    let mut parser = Parser { text, pos: 0 };
+    let mut items = Vec::with_capacity(text.len() / 2);
+    while let Some(byte) = parser.peek() {
+        let start = parser.pos;
+        let kind = match byte {
+            b'*' => {
+                parser.pos += 1;
+                ItemKind::Star
+            }
+            b'{' => ItemKind::Gap(parser.gap()?),
+            b'[' => parser.anchor()?,
+            b'!' | b'(' => parser.parenthesis()?,
+            _ => parser.byte()?,
+        };
+        items.push(Item { kind, span: parser.span_from(start) });
+    }
+    Ok(Body { items })
+}
+
+struct Parser<'t> {
+    text: &'t [u8],
+    pos: usize,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.pos).copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let hit = self.peek() == Some(byte);
+        self.pos += usize::from(hit);
+        hit
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Error> {
+        if self.eat(byte) { Ok(()) } else { Err(self.error(ErrorKind::Expected(byte))) }
+    }
+
+    fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(kind, Span::new(self.pos, self.pos + 1))
+    }
+
+    fn span_from(&self, start: usize) -> Span {
+        Span::new(start, self.pos)
+    }
+
+    /// Parses two digits, either of which may be `?`.
+    fn byte(&mut self) -> Result<ItemKind, Error> {
+        let mut digit = || {
+            let (value, mask) = match self.peek() {
+                Some(b'?') => (0, 0),
+                other => match other.and_then(hex_digit) {
+                    Some(value) => (value, 15),
+                    None => return Err(self.error(ErrorKind::HexDigit)),
+                },
+            };
+            self.pos += 1;
+            Ok((value, mask))
+        };
+        let (high, high_mask) = digit()?;
+        let (low, low_mask) = digit()?;
+        Ok(ItemKind::Byte { value: high << 4 | low, mask: high_mask << 4 | low_mask })
+    }
+
+    /// Parses digits, if there are any; too large a number is an error.
+    fn decimal(&mut self) -> Result<Option<u32>, Error> {
+        let start = self.pos;
+        let mut value = 0u32;
+        while let Some(digit) = self.peek().filter(u8::is_ascii_digit) {
+            self.pos += 1;
+            value = value
+                .checked_mul(10)
+                .and_then(|v| v.checked_add(u32::from(digit - b'0')))
+                .ok_or(Error::new(ErrorKind::NumberRange, self.span_from(start)))?;
+        }
+        Ok((self.pos > start).then_some(value))
+    }
+
+    /// Parses a gap: `{n}`, `{n-}`, `{-m}`, `{n-m}`, `{}` or `{-}`.
+    fn gap(&mut self) -> Result<WrittenGap, Error> {
+        self.expect(b'{')?;
+        let min = self.decimal()?;
+        let dash = self.eat(b'-');
+        let max = if dash { self.decimal()? } else { None };
+        self.expect(b'}')?;
+        // `{-}` and `{0}` mean "any distance", and `{9-4}` can be written
+        // though it never matches: the pattern says so, not the syntax.
+        Ok(WrittenGap { min, max, dash })
+    }
+
+    /// Parses the range that ties a byte to a part: `[n]`, `[n-]` or `[n-m]`.
+    fn anchor(&mut self) -> Result<ItemKind, Error> {
+        let start = self.pos;
+        self.expect(b'[')?;
+        let Some(min) = self.decimal()? else {
+            return Err(self.error(ErrorKind::ExpectedNumber));
+        };
+        // `[4-]` is read as 4..4 by clamscan 1.4.6.
+        let max = if self.eat(b'-') { self.decimal()?.unwrap_or(min) } else { min };
+        self.expect(b']')?;
+        if min > max || max > 32 {
+            return Err(Error::new(ErrorKind::NumberRange, self.span_from(start)));
+        }
+        Ok(ItemKind::Anchor { min, max })
+    }
+
+    /// Parses `(a|b)`, `(B)`, or either with `!` before it.
+    fn parenthesis(&mut self) -> Result<ItemKind, Error> {
+        let negated = self.eat(b'!');
+        self.expect(b'(')?;
+        if self.text.get(self.pos + 1) == Some(&b')')
+            && let Some(class) = self.peek().and_then(CharClass::from_letter)
+        {
+            self.pos += 2;
+            return Ok(ItemKind::Class { negated, class });
+        }
+        let mut inner = 0;
+        let branches = self.branches(&mut inner)?;
+        Ok(ItemKind::Alternate { negated, branches })
+    }
+
+    /// Parses branches up to, and with, the closing parenthesis. `inner` counts
+    /// the parentheses inside the outermost alternate, and so bounds recursion.
+    fn branches(&mut self, inner: &mut u32) -> Result<Vec<Vec<Item>>, Error> {
+        let mut branches = vec![Vec::new()];
+        loop {
+            let start = self.pos;
+            let Some(byte) = self.peek() else {
+                return Err(self.error(ErrorKind::Expected(b')')));
+            };
+            let kind = match byte {
+                b'|' | b')' => {
+                    self.pos += 1;
+                    if branches.len() == 1 && branches[0].is_empty() {
+                        let span = Span::new(start, start + 1);
+                        return Err(Error::new(ErrorKind::AlternateEmpty, span));
+                    }
+                    if byte == b')' {
+                        return Ok(branches);
+                    }
+                    branches.push(Vec::new());
+                    continue;
+                }
+                b'(' => {
+                    *inner += 1;
+                    if *inner > MAX_INNER_PARENTHESES {
+                        return Err(self.error(ErrorKind::AlternateNested));
+                    }
+                    self.pos += 1;
+                    ItemKind::Alternate { negated: false, branches: self.branches(inner)? }
+                }
+                b'{' => ItemKind::Gap(self.gap()?),
+                _ => self.byte()?,
+            };
+            let item = Item { kind, span: self.span_from(start) };
+            // The list is never empty: it starts with one branch and only grows.
+            if let Some(branch) = branches.last_mut() {
+                branch.push(item);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_gives_the_text_back() {
+        for text in [
+            "6162",
+            "61??62",
+            "6?",
+            "?a",
+            "*",
+            "{4}",
+            "{4-}",
+            "{-8}",
+            "{4-8}",
+            "{}",
+            "{-}",
+            "(61|62)",
+            "!(6162|6364)",
+            "(61|(62|63)|)",
+            "(B)",
+            "!(W)",
+            "64[4]6162",
+            "6162[1-32]64",
+        ] {
+            assert_eq!(parse(text.as_bytes()).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn errors_know_their_place() {
+        for (text, code, at) in [
+            ("616", "hex-digit", 3),
+            ("61 62", "hex-digit", 2),
+            ("61{1-2-3}62", "expected", 6),
+            ("61{2 }62", "expected", 4),
+            ("61{2", "expected", 4),
+            ("(b)", "hex-digit", 2),
+            ("()", "alternate-empty", 1),
+            ("(|62)", "alternate-empty", 1),
+            ("(61*62)", "hex-digit", 3),
+            ("!61", "expected", 1),
+            ("61[2-1]62", "number-range", 2),
+            ("61[1-33]62", "number-range", 2),
+            ("{4294967296}", "number-range", 1),
+        ] {
+            let error = parse(text.as_bytes()).unwrap_err();
+            assert_eq!((error.kind().code(), error.span().start()), (code, at), "{text}");
+        }
+    }
+
+    #[test]
+    fn sixteen_inner_parentheses_are_too_many() {
+        let text = |n| format!("(61{}{}", "(62".repeat(n), ")".repeat(n + 1));
+        assert!(parse(text(15).as_bytes()).is_ok());
+        assert!(parse(text(16).as_bytes()).is_err());
+        let beside = |n| format!("({})", "(61)".repeat(n));
+        assert!(parse(beside(15).as_bytes()).is_ok());
+        assert!(parse(beside(16).as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,533 @@
+//! From syntax to meaning: whole signatures, or none.
+
+use std::ops::Range;
+
+use crate::ast::{Extended, Field, FileHash, Logical, Record, Simple, Subsignature};
+use crate::body::{self, Modifiers, Rules};
+use crate::model::set::{BodyRow, CodeRange, LogicalRow, Source, SubRow};
+use crate::model::{Base, Block, Columns, DigestKind, Expression, Offset, SignatureSet, Target};
+use crate::{Error, ErrorKind, FLEVEL, Format, Grammar, IgnoreList, Level, Span};
+
+/// What became of a line that is not in error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// It is part of the set.
+    Admitted,
+    /// It is part of the set, though ClamAV 1.4.6 refuses it.
+    Odd(Oddity),
+    /// It is left out by a rule.
+    Skipped(Skip),
+}
+
+/// What ClamAV 1.4.6 refuses and quahog reads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Oddity {
+    /// A hash of files of any size (`*`) that does not demand level 73.
+    AnySizeLevel,
+}
+
+/// By which rule a line is left out.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Skip {
+    /// On an ignore list.
+    Ignored,
+    /// Written for a newer functionality level.
+    Newer,
+    /// Written for an older functionality level only.
+    Obsolete,
+    /// Possibly unwanted applications were not asked for, or not of this category.
+    Pua,
+    /// `name==...` in a `.db`, or a target that nothing uses.
+    Unused,
+}
+
+/// Which signatures of possibly unwanted applications load.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PuaFilter {
+    /// Whether any do.
+    pub enabled: bool,
+    /// If not empty, only these categories.
+    pub include: Vec<String>,
+    /// Not these categories, whatever `include` says.
+    pub exclude: Vec<String>,
+}
+
+impl PuaFilter {
+    /// Whether a signature of a `*u` database loads.
+    ///
+    /// The category of `PUA.Win.Tool.X-1` is `Win.Tool`. It is listed if one of
+    /// the values is a run of its components: `Win`, `Tool`, `Win.Tool`. A name
+    /// without category loads only if no list is given.
+    pub fn admits(&self, name: &[u8]) -> bool {
+        if !self.enabled {
+            return false;
+        }
+        if self.include.is_empty() && self.exclude.is_empty() {
+            return true;
+        }
+        let Some(rest) = name.strip_prefix(b"PUA.") else { return false };
+        let Some(end) = memchr::memrchr(b'.', rest) else { return false };
+        let category: Vec<&[u8]> = rest[..end].split(|&b| b == b'.').collect();
+        let listed = |values: &[String]| {
+            values.iter().any(|value| {
+                let value: Vec<&[u8]> = value.as_bytes().split(|&b| b == b'.').collect();
+                category.windows(value.len()).any(|run| run == value)
+            })
+        };
+        (self.include.is_empty() || listed(&self.include)) && !listed(&self.exclude)
+    }
+}
+
+/// The most signatures of one kind, and bytes of an arena.
+const MAX_ROWS: usize = 1 << 29;
+const MAX_ARENA: usize = u32::MAX as usize - (1 << 24);
+
+/// Admits lines into a [`SignatureSet`].
+#[derive(Clone, Debug, Default)]
+pub struct SetBuilder {
+    columns: Columns,
+    ignore: IgnoreList,
+    pua: PuaFilter,
+    /// Where in `columns.blocks` the block that asks for nothing but a target is.
+    plain_blocks: [Option<u32>; Target::COUNT],
+}
+
+impl SetBuilder {
+    /// An empty set, nothing ignored, no possibly unwanted applications.
+    pub fn new() -> SetBuilder {
+        SetBuilder::default()
+    }
+
+    /// Leaves out what these lists cover.
+    pub fn ignore(mut self, list: IgnoreList) -> SetBuilder {
+        self.ignore = list;
+        self
+    }
+
+    /// Says which signatures of possibly unwanted applications load.
+    pub fn pua(mut self, filter: PuaFilter) -> SetBuilder {
+        self.pua = filter;
+        self
+    }
+
+    /// Begins a source: lines that follow come from there.
+    pub fn source(&mut self, name: &str, official: bool) {
+        self.columns.sources.push(Source { name: name.to_owned(), official });
+    }
+
+    /// Ends the building.
+    pub fn finish(self) -> SignatureSet {
+        SignatureSet { columns: self.columns }
+    }
+
+    /// Reads one line, which is neither blank nor a comment, and admits its
+    /// signature whole or not at all.
+    ///
+    /// Lines of ignore lists belong into an [`IgnoreList`]; here they are only
+    /// checked.
+    ///
+    /// # Errors
+    ///
+    /// The line is malformed, or holds a construct that is unknown or not
+    /// implemented. The set is as it was.
+    pub fn line(&mut self, format: Format, number: u32, line: &[u8]) -> Result<Admission, Error> {
+        match Level::of(format, line) {
+            Level::Range(min, _) if min > FLEVEL => return Ok(Admission::Skipped(Skip::Newer)),
+            Level::Range(_, max) if max < FLEVEL => return Ok(Admission::Skipped(Skip::Obsolete)),
+            _ => {}
+        }
+        if format.is_pua() && !self.pua.enabled {
+            return Ok(Admission::Skipped(Skip::Pua));
+        }
+        if self.columns.sources.is_empty() {
+            self.source("", false);
+        }
+        let code = self.columns.code.len();
+        let subs = self.columns.subs.len();
+        let line = NumberedLine { number, text: line, format };
+        let admission = match Record::parse(format, line.text)? {
+            Record::Extended(record) => self.extended(line, &record),
+            Record::FileHash(record) => self.file_hash(line, &record),
+            Record::Ignore(_) => return Ok(Admission::Admitted),
+            Record::Logical(record) => self.logical(line, &record),
+            Record::Simple(record) => self.simple(line, &record),
+        };
+        if !matches!(admission, Ok(Admission::Admitted | Admission::Odd(_))) {
+            self.columns.code.truncate(code);
+            self.columns.subs.truncate(subs);
+        }
+        admission
+    }
+
+    /// Checks a name and says by which rule its signature is left out, if so.
+    fn name<'l>(
+        &self,
+        line: NumberedLine<'l>,
+        name: Field<'l>,
+    ) -> Result<Result<&'l [u8], Skip>, Error> {
+        if name.text.is_empty() {
+            return Err(name.error(ErrorKind::NameEmpty));
+        }
+        let full = self.columns.code.len() > MAX_ARENA
+            || self.columns.bodies.len() >= MAX_ROWS
+            || self.columns.logicals.len() >= MAX_ROWS
+            || self
+                .columns
+                .hash_rows
+                .iter()
+                .any(|rows| rows.len() >= MAX_ROWS || rows.name_bytes() > MAX_ARENA);
+        if full {
+            return Err(name.error(ErrorKind::Unsupported("a set of this size")));
+        }
+        if line.format.is_pua() && !self.pua.admits(name.text) {
+            return Ok(Err(Skip::Pua));
+        }
+        if self.ignore.covers(name.text, line.text) {
+            return Ok(Err(Skip::Ignored));
+        }
+        // ` (Clam)` and all after it is no part of a name.
+        let end = memchr::memmem::find(name.text, b" (Clam)").unwrap_or(name.text.len());
+        Ok(Ok(&name.text[..end]))
+    }
+
+    fn simple(&mut self, line: NumberedLine<'_>, record: &Simple<'_>) -> Result<Admission, Error> {
+        let Some(pattern) = record.pattern else { return Ok(Admission::Skipped(Skip::Unused)) };
+        let name = match self.name(line, record.name)? {
+            Ok(name) => name,
+            Err(skip) => return Ok(Admission::Skipped(skip)),
+        };
+        self.body(line, name, Target::ANY, Offset::ANY, pattern)
+    }
+
+    fn extended(
+        &mut self,
+        line: NumberedLine<'_>,
+        record: &Extended<'_>,
+    ) -> Result<Admission, Error> {
+        for level in [record.min_level, record.max_level].into_iter().flatten() {
+            level.number(ErrorKind::Level)?;
+        }
+        let target = match record.target.text {
+            b"*" => 0,
+            _ => record.target.number(ErrorKind::Target)?,
+        };
+        let Some(target) = Target::new(target) else {
+            return Ok(Admission::Skipped(Skip::Unused));
+        };
+        let name = match self.name(line, record.name)? {
+            Ok(name) => name,
+            Err(skip) => return Ok(Admission::Skipped(skip)),
+        };
+        let offset = Offset::parse(record.offset, target)?;
+        self.body(line, name, target, offset, record.pattern)
+    }
+
+    fn body(
+        &mut self,
+        line: NumberedLine<'_>,
+        name: &[u8],
+        target: Target,
+        offset: Offset,
+        pattern: Field<'_>,
+    ) -> Result<Admission, Error> {
+        let body = body::parse(pattern.text).map_err(|e| e.shifted(pattern.span.start()))?;
+        let special = matches!(offset.base, Base::VersionInfo | Base::Macro(_));
+        let three_plain_bytes =
+            !special && (target == Target::ANY || (target == Target::PE && offset.is_fixed()));
+        let rules = Rules { three_plain_bytes, filtered: target.is_filtered(), ..Rules::default() };
+        let start = self.columns.code.len();
+        body.compile(&rules, &mut self.columns.code)
+            .map_err(|e| e.shifted(pattern.span.start()))?;
+        if let Some(what) = not_yet(offset.base) {
+            return Err(Error::new(ErrorKind::Unsupported(what), pattern.span));
+        }
+        let is_static = !special
+            && matches!(target, Target::ANY | Target::PE)
+            && body.is_plain()
+            && body.items().len() >= 3;
+        let code = CodeRange::new(start, self.columns.code.len());
+        self.columns.bodies.push(BodyRow { target, offset, code, is_static });
+        self.columns.body_rows.push(name, self.columns.sources.len() - 1, line.number);
+        Ok(Admission::Admitted)
+    }
+
+    fn file_hash(
+        &mut self,
+        line: NumberedLine<'_>,
+        record: &FileHash<'_>,
+    ) -> Result<Admission, Error> {
+        let Some(kind) = DigestKind::of_len(record.hash.text.len() / 2)
+            .filter(|_| record.hash.text.len().is_multiple_of(2))
+        else {
+            return Err(record.hash.error(ErrorKind::HashLength));
+        };
+        let mut digest = [0; 32];
+        let digest = &mut digest[..kind.len()];
+        if !body::decode_hex(record.hash.text, digest) {
+            return Err(record.hash.error(ErrorKind::HexDigit));
+        }
+        let size = match record.size.text {
+            b"*" => None,
+            text => match std::str::from_utf8(text).ok().and_then(|t| t.parse::<u32>().ok()) {
+                // `parse` takes a sign, which a size has not.
+                Some(size) if size != 0 && size != u32::MAX && text[0].is_ascii_digit() => {
+                    Some(size)
+                }
+                _ => return Err(record.size.error(ErrorKind::Size)),
+            },
+        };
+        let name = match self.name(line, record.name)? {
+            Ok(name) => name,
+            Err(skip) => return Ok(Admission::Skipped(skip)),
+        };
+        if line.format.grammar() == Grammar::AllowHash {
+            self.columns.allowed[kind as usize].push(digest, size);
+        } else {
+            self.columns.hashes[kind as usize].push(digest, size);
+            let source = self.columns.sources.len() - 1;
+            self.columns.hash_rows[kind as usize].push(name, source, line.number);
+        }
+        let old = !matches!(Level::of(line.format, line.text), Level::Range(min, _) if min >= 73);
+        if size.is_none() && old {
+            return Ok(Admission::Odd(Oddity::AnySizeLevel));
+        }
+        Ok(Admission::Admitted)
+    }
+
+    fn logical(
+        &mut self,
+        line: NumberedLine<'_>,
+        record: &Logical<'_>,
+    ) -> Result<Admission, Error> {
+        let name = match self.name(line, record.name)? {
+            Ok(name) => name,
+            Err(skip) => return Ok(Admission::Skipped(skip)),
+        };
+        let n_subs = record.subsignatures.len();
+        let Some(n_subs) = u8::try_from(n_subs).ok().filter(|&n| n <= 64) else {
+            return Err(record.expression.error(ErrorKind::SubsignatureCount));
+        };
+        let start = self.columns.code.len();
+        let highest = Expression::compile(record.expression, &mut self.columns.code)?;
+        let expression = CodeRange::new(start, self.columns.code.len());
+        if highest + 1 != n_subs {
+            return Err(record.expression.error(ErrorKind::SubsignatureCount));
+        }
+        let block = match Block::parse(record)? {
+            Ok(block) => block,
+            Err(_) => return Ok(Admission::Skipped(Skip::Unused)),
+        };
+        let first_sub = self.columns.subs.len();
+        // What is malformed outweighs what is only not implemented.
+        let mut unsupported = None;
+        for &field in &record.subsignatures {
+            match self.subsignature(field, block.target) {
+                Ok(row) => self.columns.subs.push(row),
+                Err(e) if matches!(e.kind(), ErrorKind::Unsupported(_)) => {
+                    unsupported = unsupported.or(Some(e));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        let executable = block.entry_point.is_some()
+            || block.n_sections.is_some()
+            || block.icon_groups.iter().any(Option::is_some);
+        if executable {
+            let what = ErrorKind::Unsupported("a condition on an executable's headers");
+            unsupported = unsupported.or(Some(record.block.error(what)));
+        }
+        if block.handler.is_some() {
+            let what = ErrorKind::Unsupported("HandlerType");
+            unsupported = unsupported.or(Some(record.block.error(what)));
+        }
+        if let Some(error) = unsupported {
+            return Err(error);
+        }
+        // Both fit: `name` has checked that there is room.
+        let row = LogicalRow {
+            block: self.block(block),
+            expression,
+            first_sub: first_sub as u32,
+            n_subs,
+        };
+        self.columns.logicals.push(row);
+        self.columns.logical_rows.push(name, self.columns.sources.len() - 1, line.number);
+        Ok(Admission::Admitted)
+    }
+
+    /// The number of a block; all that ask for nothing but a target share one.
+    fn block(&mut self, block: Block) -> u32 {
+        let next = self.columns.blocks.len() as u32;
+        if block.is_plain() {
+            let plain = &mut self.plain_blocks[block.target.index()];
+            if let Some(known) = *plain {
+                return known;
+            }
+            *plain = Some(next);
+        }
+        self.columns.blocks.push(block);
+        next
+    }
+
+    fn subsignature(&mut self, field: Field<'_>, target: Target) -> Result<SubRow, Error> {
+        let not_yet_built = |what| Err(field.error(ErrorKind::Unsupported(what)));
+        let (offset, pattern, modifiers) = match Subsignature::parse(field)? {
+            Subsignature::Hex { offset, pattern, modifiers } => (offset, pattern, modifiers),
+            Subsignature::ByteCompare(_) => return not_yet_built("byte compare"),
+            Subsignature::FuzzyImage(_) => return not_yet_built("fuzzy image hash"),
+            Subsignature::Macro(_) => return not_yet_built("macro subsignature"),
+            Subsignature::Pcre(_) => return not_yet_built("regular expression"),
+        };
+        let offset = offset.map_or(Ok(Offset::ANY), |offset| Offset::parse(offset, target))?;
+        let modifiers = modifiers.map_or(Ok(Modifiers::default()), Modifiers::parse)?;
+        let rules = Rules {
+            nocase: modifiers.nocase,
+            generic_alternates: modifiers.any(),
+            wide_words: modifiers.fullword && modifiers.wide,
+            three_plain_bytes: false,
+            filtered: target.is_filtered(),
+        };
+        let mut text = pattern.text.to_vec();
+        if modifiers.fullword {
+            text = body::fullword(&text);
+        }
+        let both = modifiers.wide && modifiers.ascii;
+        let second = both
+            .then(|| {
+                let plain = Rules { wide_words: false, ..rules };
+                self.pattern(&text, pattern.span, modifiers.any(), &plain)
+            })
+            .transpose()?;
+        if modifiers.wide {
+            text = body::wide(&text);
+        }
+        let code = self.pattern(&text, pattern.span, modifiers.any(), &rules)?;
+        if let Some(what) = not_yet(offset.base) {
+            return not_yet_built(what);
+        }
+        let range = |r: Range<usize>| CodeRange::new(r.start, r.end);
+        Ok(SubRow { offset, code: range(code), second: second.map(range) })
+    }
+
+    /// Compiles a pattern into the arena. The text of one with modifiers was
+    /// rewritten, so an error in it is an error of the whole field.
+    fn pattern(
+        &mut self,
+        text: &[u8],
+        span: Span,
+        rewritten: bool,
+        rules: &Rules,
+    ) -> Result<Range<usize>, Error> {
+        let start = self.columns.code.len();
+        let place = |e: Error| {
+            if rewritten { Error::new(e.kind(), span) } else { e.shifted(span.start()) }
+        };
+        let body = body::parse(text).map_err(place)?;
+        body.compile(rules, &mut self.columns.code).map_err(place)?;
+        Ok(start..self.columns.code.len())
+    }
+}
+
+/// Bases that no matcher knows yet, by what they need.
+fn not_yet(base: Base) -> Option<&'static str> {
+    match base {
+        Base::Any | Base::Absolute(_) | Base::End(_) => None,
+        Base::Entry(_)
+        | Base::Section { .. }
+        | Base::WholeSection(_)
+        | Base::LastSection(_)
+        | Base::VersionInfo => Some("an offset into an executable"),
+        Base::Macro(_) => Some("macro group"),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct NumberedLine<'l> {
+    number: u32,
+    text: &'l [u8],
+    format: Format,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit(format: Format, line: &str) -> Result<Admission, &'static str> {
+        SetBuilder::new().line(format, 1, line.as_bytes()).map_err(|e| e.kind().code())
+    }
+
+    #[test]
+    fn levels_decide_before_anything_else() {
+        assert_eq!(admit(Format::Ndb, "A:0:*:x:300"), Ok(Admission::Skipped(Skip::Newer)));
+        assert_eq!(admit(Format::Ndb, "A:0:*:x:1:50:x"), Ok(Admission::Skipped(Skip::Obsolete)));
+        assert_eq!(admit(Format::Ldb, "A;Engine:300-400"), Ok(Admission::Skipped(Skip::Newer)));
+        assert_eq!(admit(Format::Ndb, "A:0:*:616263:a"), Err("level"));
+    }
+
+    #[test]
+    fn a_signature_is_admitted_whole_or_not_at_all() {
+        let mut builder = SetBuilder::new();
+        let good = b"A;Target:0;0&1;6162;6364";
+        let bad = b"B;Target:0;0&1;6162;63";
+        assert!(builder.line(Format::Ldb, 1, good).is_ok());
+        let (code, subs) = (builder.columns.code.len(), builder.columns.subs.len());
+        assert!(builder.line(Format::Ldb, 2, bad).is_err());
+        assert_eq!((builder.columns.code.len(), builder.columns.subs.len()), (code, subs));
+        assert_eq!(builder.finish().len(), 1);
+    }
+
+    #[test]
+    fn three_plain_bytes_are_asked_for_in_some_targets_only() {
+        for (line, ok) in [
+            ("A:0:*:6162", false),
+            ("A:0:6:6162", false),
+            ("A:1:6:6162", false),
+            ("A:1:*:6162", true),
+            ("A:1:6,4:6162", true),
+            ("A:2:*:6162", true),
+            ("A:0:*:6162??", true),
+        ] {
+            assert_eq!(admit(Format::Ndb, line).is_ok(), ok, "{line}");
+        }
+    }
+
+    #[test]
+    fn hash_lines() {
+        let md5 = "6b875428a97a85cab2f19f595921545d";
+        assert_eq!(admit(Format::Hdb, &format!("{md5}:26:A")), Ok(Admission::Admitted));
+        assert_eq!(
+            admit(Format::Hsb, &format!("{md5}:*:A")),
+            Ok(Admission::Odd(Oddity::AnySizeLevel))
+        );
+        assert_eq!(admit(Format::Hsb, &format!("{md5}:*:A:73")), Ok(Admission::Admitted));
+        for size in ["0", "-1", "+1", "0x10", "4294967295", "", "1 "] {
+            assert_eq!(admit(Format::Hdb, &format!("{md5}:{size}:A")), Err("size"), "{size}");
+        }
+        assert_eq!(admit(Format::Hdb, &format!("{md5}:26:")), Err("name-empty"));
+    }
+
+    #[test]
+    fn pua_categories_are_sets_of_components() {
+        let filter = |include: &[&str], exclude: &[&str]| PuaFilter {
+            enabled: true,
+            include: include.iter().map(ToString::to_string).collect(),
+            exclude: exclude.iter().map(ToString::to_string).collect(),
+        };
+        assert!(filter(&[], &[]).admits(b"Anything"));
+        assert!(!filter(&[], &["Win"]).admits(b"PUA.Win.A"));
+        assert!(filter(&["Win", "Unix"], &[]).admits(b"PUA.Win.Tool.A"));
+        assert!(filter(&["Win.Tool"], &[]).admits(b"PUA.Win.Tool.A"));
+        assert!(!filter(&["Unix"], &[]).admits(b"PUA.Win.A"));
+        assert!(!filter(&["Win"], &[]).admits(b"Win.A"));
+        assert!(!PuaFilter::default().admits(b"PUA.Win.A"));
+    }
+
+    #[test]
+    fn names_lose_what_follows_clam() {
+        let mut builder = SetBuilder::new();
+        builder.line(Format::Ndb, 1, b"Foo (Clam)x:0:*:616263").unwrap();
+        let set = builder.finish();
+        let id = set.body(0).unwrap().id;
+        assert_eq!(set.name(id), b"Foo");
+    }
+}

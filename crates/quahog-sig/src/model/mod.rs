@@ -1,0 +1,23 @@
+//! Meaning: checked signatures in columns.
+//!
+//! A [`SignatureSet`] is built by [`SetBuilder`](crate::SetBuilder) and only
+//! read afterwards. There is no object per signature: names, patterns and
+//! programs lie in arenas, the rest in columns.
+
+mod block;
+mod expression;
+mod file_type;
+mod offset;
+pub(crate) mod set;
+mod target;
+
+pub use block::{Block, Range};
+pub use expression::{Comparison, Expression, Op, Sign, Value};
+pub use file_type::FileType;
+pub use offset::{Base, Offset};
+pub(crate) use set::Columns;
+pub use set::{
+    Body, Digest, DigestKind, HashColumns, HashEntry, Logical, Origin, SigId, SigKind,
+    SignatureSet, Subsignature,
+};
+pub use target::Target;

@@ -1,0 +1,161 @@
+//! Offsets: where a match may start.
+
+use crate::ast::{Field, number};
+use crate::model::Target;
+use crate::{Error, ErrorKind};
+
+/// Where a match may start: from `base` to `base + shift`, both inclusive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Offset {
+    /// What is counted from.
+    pub base: Base,
+    /// How far beyond it a match may start.
+    pub shift: u32,
+}
+
+/// What an offset is counted from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Base {
+    /// `*`: anywhere.
+    Any,
+    /// `n`
+    Absolute(u32),
+    /// `EOF-n`: that many bytes before the end.
+    End(u32),
+    /// `EP+n`, `EP-n`: from the entry point.
+    Entry(i64),
+    /// `Sx+n`: from the start of a section, counted from 0.
+    Section {
+        /// Which section.
+        index: u32,
+        /// Bytes from its start.
+        offset: u32,
+    },
+    /// `SEx`: from the start of a section to its end.
+    WholeSection(u32),
+    /// `SL+n`: from the start of the last section.
+    LastSection(u32),
+    /// `VI`: at a key of the version information.
+    VersionInfo,
+    /// `$g$`: member of a macro group; never alerts alone.
+    Macro(u8),
+}
+
+/// The longest offset text.
+const MAX_TEXT: usize = 64;
+
+impl Offset {
+    /// Anywhere.
+    pub const ANY: Offset = Offset { base: Base::Any, shift: 0 };
+
+    /// Whether the bounds are those of the buffer and do not float.
+    pub fn is_fixed(self) -> bool {
+        self.base != Base::Any && self.shift == 0
+    }
+
+    /// Reads an offset.
+    ///
+    /// # Errors
+    ///
+    /// It is of none of the forms above, or not legal in `target`.
+    pub fn parse(field: Field<'_>, target: Target) -> Result<Offset, Error> {
+        let wrong = || field.error(ErrorKind::Offset);
+        if field.text.len() > MAX_TEXT {
+            return Err(wrong());
+        }
+        let (base, shift) = match memchr::memchr(b',', field.text) {
+            Some(at) => (&field.text[..at], Some(&field.text[at + 1..])),
+            None => (field.text, None),
+        };
+        if base == b"*" {
+            return if shift.is_some() { Err(wrong()) } else { Ok(Offset::ANY) };
+        }
+        let shift = number(shift.unwrap_or_default()).ok_or_else(wrong)?;
+        let base = Base::parse(base).ok_or_else(wrong)?;
+        let legal = match base {
+            Base::Entry(_)
+            | Base::Section { .. }
+            | Base::WholeSection(_)
+            | Base::LastSection(_) => target.is_executable(),
+            Base::VersionInfo => target == Target::PE,
+            _ => true,
+        };
+        if !legal {
+            return Err(field.error(ErrorKind::OffsetTarget));
+        }
+        Ok(Offset { base, shift })
+    }
+}
+
+impl Base {
+    fn parse(text: &[u8]) -> Option<Base> {
+        if let Some(digits) = text.strip_prefix(b"EOF-") {
+            return number(digits).map(Base::End);
+        }
+        if let Some(digits) = text.strip_prefix(b"EP+") {
+            return number(digits).map(|n| Base::Entry(i64::from(n)));
+        }
+        if let Some(digits) = text.strip_prefix(b"EP-") {
+            return number(digits).map(|n| Base::Entry(-i64::from(n)));
+        }
+        if let Some(digits) = text.strip_prefix(b"SL+") {
+            return number(digits).map(Base::LastSection);
+        }
+        if let Some(digits) = text.strip_prefix(b"SE") {
+            return number(digits).map(Base::WholeSection);
+        }
+        if text == b"VI" {
+            return Some(Base::VersionInfo);
+        }
+        if let Some(rest) = text.strip_prefix(b"S") {
+            let at = memchr::memchr(b'+', rest)?;
+            let (index, offset) = (number(&rest[..at])?, number(&rest[at + 1..])?);
+            return Some(Base::Section { index, offset });
+        }
+        if let Some(rest) = text.strip_prefix(b"$") {
+            let group = number(rest.strip_suffix(b"$").unwrap_or(rest))?;
+            return u8::try_from(group).ok().filter(|&g| g < 32).map(Base::Macro);
+        }
+        number(text).map(Base::Absolute)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Span;
+
+    fn parse(text: &str, target: u32) -> Result<Offset, &'static str> {
+        let field = Field { text: text.as_bytes(), span: Span::new(0, text.len()) };
+        let target = Target::new(target).ok_or("target")?;
+        Offset::parse(field, target).map_err(|e| e.kind().code())
+    }
+
+    #[test]
+    fn forms_of_offsets() {
+        let offset = |base, shift| Ok(Offset { base, shift });
+        assert_eq!(parse("*", 0), Ok(Offset::ANY));
+        assert_eq!(parse("", 0), offset(Base::Absolute(0), 0));
+        assert_eq!(parse("6,", 0), offset(Base::Absolute(6), 0));
+        assert_eq!(parse("EOF-20,5", 0), offset(Base::End(20), 5));
+        assert_eq!(parse("EP-4", 1), offset(Base::Entry(-4), 0));
+        assert_eq!(parse("S2+16", 6), offset(Base::Section { index: 2, offset: 16 }, 0));
+        assert_eq!(parse("SE1", 9), offset(Base::WholeSection(1), 0));
+        assert_eq!(parse("SL+3,9", 1), offset(Base::LastSection(3), 9));
+        assert_eq!(parse("$12$", 0), offset(Base::Macro(12), 0));
+        assert_eq!(parse("$12", 0), offset(Base::Macro(12), 0));
+    }
+
+    #[test]
+    fn what_is_no_offset() {
+        for text in ["*,5", "0x6", "-1", "EOF+0", "6,-1", "EP", "$32$", " 6", "6 "] {
+            assert_eq!(parse(text, 0), Err("offset"), "{text}");
+        }
+        for text in ["S0", "SL-1", "EP"] {
+            assert_eq!(parse(text, 1), Err("offset"), "{text}");
+        }
+        assert_eq!(parse("EP+0", 0), Err("offset-target"));
+        assert_eq!(parse("VI", 6), Err("offset-target"));
+        assert_eq!(parse(&"1".repeat(65), 0), Err("offset"));
+    }
+}

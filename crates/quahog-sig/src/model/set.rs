@@ -1,0 +1,466 @@
+//! The set: columns and arenas.
+
+use std::fmt;
+
+use crate::body::Pattern;
+use crate::model::{Block, Expression, Offset, Target};
+
+/// A kind of signature.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum SigKind {
+    /// A body signature.
+    Body,
+    /// A file hash.
+    Hash(DigestKind),
+    /// A logical signature.
+    Logical,
+}
+
+/// A cryptographic digest.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[allow(missing_docs)]
+pub enum DigestKind {
+    Md5,
+    Sha1,
+    Sha256,
+}
+
+impl DigestKind {
+    /// All kinds, in the order in which they are compared.
+    pub const ALL: [DigestKind; 3] = [DigestKind::Md5, DigestKind::Sha1, DigestKind::Sha256];
+
+    /// Its length in bytes.
+    // A digest is never empty.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(self) -> usize {
+        match self {
+            DigestKind::Md5 => 16,
+            DigestKind::Sha1 => 20,
+            DigestKind::Sha256 => 32,
+        }
+    }
+
+    /// The kind whose digests have this many bytes.
+    pub fn of_len(len: usize) -> Option<DigestKind> {
+        DigestKind::ALL.into_iter().find(|kind| kind.len() == len)
+    }
+}
+
+/// A digest of any kind.
+pub type Digest<'d> = &'d [u8];
+
+/// The identity of a signature inside its set.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SigId(u32);
+
+const KIND_SHIFT: u32 = 29;
+
+impl SigId {
+    /// The signature at `index` of its kind; positions past 2^29 wrap, and
+    /// [`SetBuilder`](crate::SetBuilder) admits no more than that.
+    pub(crate) fn new(kind: SigKind, index: usize) -> SigId {
+        let tag = match kind {
+            SigKind::Body => 0,
+            SigKind::Logical => 1,
+            SigKind::Hash(kind) => 2 + kind as u32,
+        };
+        // The mask cuts what the builder never lets grow.
+        SigId(tag << KIND_SHIFT | (index as u32 & ((1 << KIND_SHIFT) - 1)))
+    }
+
+    /// What kind of signature it is.
+    pub fn kind(self) -> SigKind {
+        match self.0 >> KIND_SHIFT {
+            0 => SigKind::Body,
+            1 => SigKind::Logical,
+            2 => SigKind::Hash(DigestKind::Md5),
+            3 => SigKind::Hash(DigestKind::Sha1),
+            _ => SigKind::Hash(DigestKind::Sha256),
+        }
+    }
+
+    /// Its position among its kind.
+    pub fn index(self) -> usize {
+        (self.0 & ((1 << KIND_SHIFT) - 1)) as usize
+    }
+}
+
+impl fmt::Debug for SigId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}#{}", self.kind(), self.index())
+    }
+}
+
+/// Where a signature was defined.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Origin<'s> {
+    /// The database: a file name, or `container/member`.
+    pub source: &'s str,
+    /// The number of its line, from 1.
+    pub line: u32,
+    /// Whether it came from an officially signed container: then its name is
+    /// reported as it is, and with `.UNOFFICIAL` otherwise.
+    pub official: bool,
+}
+
+/// What every kind of signature has: a name and an origin.
+///
+/// Origins are kept as runs: consecutive lines of one source cost one entry,
+/// so eight million hash lines cost next to nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    names: Vec<u8>,
+    ends: Vec<u32>,
+    runs: Vec<Run>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u32,
+    source: u32,
+    line: u32,
+}
+
+impl Rows {
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn push(&mut self, name: &[u8], source: usize, line: u32) {
+        let index = self.ends.len();
+        // Both fit: `SetBuilder` bounds the number of signatures and of sources.
+        let (first, source) = (index as u32, source as u32);
+        let goes_on = self
+            .runs
+            .last()
+            .is_some_and(|r| r.source == source && r.line.wrapping_add(first - r.first) == line);
+        if !goes_on {
+            self.runs.push(Run { first, source, line });
+        }
+        self.names.extend_from_slice(name);
+        self.ends.push(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Bytes of names; past 4 GiB nothing more is admitted.
+    pub(crate) fn name_bytes(&self) -> usize {
+        self.names.len()
+    }
+
+    fn name(&self, index: usize) -> &[u8] {
+        let end = self.ends.get(index).copied().unwrap_or(0) as usize;
+        let start = match index.checked_sub(1) {
+            Some(before) => self.ends.get(before).copied().unwrap_or(0) as usize,
+            None => 0,
+        };
+        self.names.get(start..end).unwrap_or_default()
+    }
+
+    fn run(&self, index: usize) -> Option<(u32, u32)> {
+        let at = self.runs.partition_point(|run| run.first as usize <= index).checked_sub(1)?;
+        let run = self.runs[at];
+        // An index is below 2^29, and so is its distance.
+        Some((run.source, run.line.wrapping_add(index as u32 - run.first)))
+    }
+}
+
+/// Hashes of one kind, one row each.
+#[derive(Clone, Debug, Default)]
+pub struct HashColumns {
+    digests: Vec<u8>,
+    sizes: Vec<u32>,
+}
+
+/// The size that stands for `*`.
+const ANY_SIZE: u32 = u32::MAX;
+
+/// A row of [`HashColumns`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HashEntry<'s> {
+    /// The digest.
+    pub digest: Digest<'s>,
+    /// The size of the file; `None` for any.
+    pub size: Option<u32>,
+}
+
+impl HashColumns {
+    pub(crate) fn push(&mut self, digest: &[u8], size: Option<u32>) {
+        self.digests.extend_from_slice(digest);
+        self.sizes.push(size.unwrap_or(ANY_SIZE));
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.sizes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sizes.is_empty()
+    }
+
+    /// The rows, in the order of their lines.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = HashEntry<'_>> {
+        let len = self.digests.len().checked_div(self.sizes.len()).unwrap_or(1).max(1);
+        self.digests
+            .chunks_exact(len)
+            .zip(&self.sizes)
+            .map(|(digest, &size)| HashEntry { digest, size: (size != ANY_SIZE).then_some(size) })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct BodyRow {
+    pub(crate) target: Target,
+    pub(crate) offset: Offset,
+    pub(crate) code: CodeRange,
+    /// Exact bytes only, and searched first by ClamAV.
+    pub(crate) is_static: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct LogicalRow {
+    pub(crate) block: u32,
+    pub(crate) expression: CodeRange,
+    pub(crate) first_sub: u32,
+    pub(crate) n_subs: u8,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SubRow {
+    pub(crate) offset: Offset,
+    pub(crate) code: CodeRange,
+    /// The plain form beside the wide one (`::wa`).
+    pub(crate) second: Option<CodeRange>,
+}
+
+/// A range of the code arena.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CodeRange {
+    start: u32,
+    end: u32,
+}
+
+impl CodeRange {
+    pub(crate) fn new(start: usize, end: usize) -> CodeRange {
+        let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        CodeRange { start: cut(start), end: cut(end) }
+    }
+}
+
+/// A body signature.
+#[derive(Clone, Copy, Debug)]
+pub struct Body<'s> {
+    /// Its identity.
+    pub id: SigId,
+    /// The layers that it is for.
+    pub target: Target,
+    /// Where its pattern may start.
+    pub offset: Offset,
+    /// What it looks for.
+    pub pattern: Pattern<'s>,
+    /// Whether ClamAV searches it before the others of its window (exact
+    /// bytes, target 0 or 1), which decides who is first in first-match mode.
+    pub is_static: bool,
+}
+
+/// A logical signature.
+#[derive(Clone, Copy, Debug)]
+pub struct Logical<'s> {
+    /// Its identity.
+    pub id: SigId,
+    /// The layers that it applies to.
+    pub block: &'s Block,
+    /// What must hold.
+    pub expression: Expression<'s>,
+    set: &'s SignatureSet,
+    first_sub: u32,
+    n_subs: u8,
+}
+
+/// A subsignature.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub enum Subsignature<'s> {
+    /// A body pattern, or two whose counts add up.
+    Hex {
+        /// Where the pattern may start.
+        offset: Offset,
+        /// What it looks for.
+        pattern: Pattern<'s>,
+        /// The plain form beside a wide one (`::wa`).
+        second: Option<Pattern<'s>>,
+    },
+}
+
+impl<'s> Logical<'s> {
+    /// The number of subsignatures, 1 to 64.
+    pub fn n_subsignatures(self) -> usize {
+        usize::from(self.n_subs)
+    }
+
+    /// The subsignatures, 0 first.
+    pub fn subsignatures(self) -> impl ExactSizeIterator<Item = Subsignature<'s>> {
+        let start = self.first_sub as usize;
+        let rows = self.set.columns.subs.get(start..start + self.n_subsignatures());
+        let set = self.set;
+        rows.unwrap_or_default().iter().map(move |row| Subsignature::Hex {
+            offset: row.offset,
+            pattern: Pattern::new(set.code(row.code)),
+            second: row.second.map(|code| Pattern::new(set.code(code))),
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) official: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Columns {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) code: Vec<u8>,
+    pub(crate) body_rows: Rows,
+    pub(crate) bodies: Vec<BodyRow>,
+    pub(crate) logical_rows: Rows,
+    pub(crate) logicals: Vec<LogicalRow>,
+    pub(crate) subs: Vec<SubRow>,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) hash_rows: [Rows; 3],
+    pub(crate) hashes: [HashColumns; 3],
+    pub(crate) allowed: [HashColumns; 3],
+}
+
+/// Checked signatures, ready to be compiled. Immutable.
+#[derive(Clone, Debug, Default)]
+pub struct SignatureSet {
+    pub(crate) columns: Columns,
+}
+
+impl SignatureSet {
+    /// The number of signatures, entries of allow lists among them.
+    pub fn len(&self) -> usize {
+        let columns = &self.columns;
+        let hashes: usize = columns.hashes.iter().map(HashColumns::len).sum();
+        let allowed: usize = columns.allowed.iter().map(HashColumns::len).sum();
+        columns.bodies.len() + columns.logicals.len() + hashes + allowed
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The body signatures, in the order of their lines.
+    pub fn bodies(&self) -> impl ExactSizeIterator<Item = Body<'_>> {
+        self.columns.bodies.iter().enumerate().map(|(index, row)| self.body_of(index, row))
+    }
+
+    /// A body signature by its position.
+    pub fn body(&self, index: usize) -> Option<Body<'_>> {
+        Some(self.body_of(index, self.columns.bodies.get(index)?))
+    }
+
+    fn body_of(&self, index: usize, row: &BodyRow) -> Body<'_> {
+        Body {
+            id: SigId::new(SigKind::Body, index),
+            target: row.target,
+            offset: row.offset,
+            pattern: Pattern::new(self.code(row.code)),
+            is_static: row.is_static,
+        }
+    }
+
+    /// The logical signatures, in the order of their lines.
+    pub fn logicals(&self) -> impl ExactSizeIterator<Item = Logical<'_>> {
+        self.columns.logicals.iter().enumerate().map(|(index, row)| self.logical_of(index, row))
+    }
+
+    /// A logical signature by its position.
+    pub fn logical(&self, index: usize) -> Option<Logical<'_>> {
+        Some(self.logical_of(index, self.columns.logicals.get(index)?))
+    }
+
+    fn logical_of(&self, index: usize, row: &LogicalRow) -> Logical<'_> {
+        Logical {
+            id: SigId::new(SigKind::Logical, index),
+            // The builder made the row after its block.
+            block: &self.columns.blocks[row.block as usize],
+            expression: Expression::new(self.code(row.expression)),
+            set: self,
+            first_sub: row.first_sub,
+            n_subs: row.n_subs,
+        }
+    }
+
+    /// The file hashes of one kind; a row's position is that of its [`SigId`].
+    pub fn hashes(&self, kind: DigestKind) -> &HashColumns {
+        &self.columns.hashes[kind as usize]
+    }
+
+    /// The identity of the hash in this row.
+    pub fn hash_id(&self, kind: DigestKind, row: usize) -> SigId {
+        SigId::new(SigKind::Hash(kind), row)
+    }
+
+    /// The files that are allowed, by their digests of one kind.
+    pub fn allowed(&self, kind: DigestKind) -> &HashColumns {
+        &self.columns.allowed[kind as usize]
+    }
+
+    fn rows(&self, kind: SigKind) -> &Rows {
+        match kind {
+            SigKind::Body => &self.columns.body_rows,
+            SigKind::Hash(kind) => &self.columns.hash_rows[kind as usize],
+            SigKind::Logical => &self.columns.logical_rows,
+        }
+    }
+
+    /// The name of a signature, as it is in the database.
+    pub fn name(&self, id: SigId) -> &[u8] {
+        self.rows(id.kind()).name(id.index())
+    }
+
+    /// Where a signature was defined.
+    pub fn origin(&self, id: SigId) -> Option<Origin<'_>> {
+        let (source, line) = self.rows(id.kind()).run(id.index())?;
+        let source = self.columns.sources.get(source as usize)?;
+        Some(Origin { source: &source.name, line, official: source.official })
+    }
+
+    fn code(&self, range: CodeRange) -> &[u8] {
+        self.columns.code.get(range.start as usize..range.end as usize).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_of_consecutive_lines_cost_one_run() {
+        let mut rows = Rows::default();
+        for line in 1..=100 {
+            rows.push(b"x", 0, line);
+        }
+        rows.push(b"yz", 0, 105);
+        rows.push(b"", 1, 1);
+        assert_eq!(rows.runs.len(), 3);
+        assert_eq!(rows.run(99), Some((0, 100)));
+        assert_eq!(rows.run(100), Some((0, 105)));
+        assert_eq!(rows.run(101), Some((1, 1)));
+        assert_eq!(
+            (rows.name(99), rows.name(100), rows.name(101)),
+            (&b"x"[..], &b"yz"[..], &b""[..])
+        );
+    }
+
+    #[test]
+    fn identities_keep_kind_and_index() {
+        for kind in [SigKind::Body, SigKind::Logical, SigKind::Hash(DigestKind::Sha256)] {
+            let id = SigId::new(kind, 123_456_789);
+            assert_eq!((id.kind(), id.index()), (kind, 123_456_789));
+        }
+    }
+}
