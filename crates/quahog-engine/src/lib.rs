@@ -1,2 +1,52 @@
-//! placeholder
-#![forbid(unsafe_code)]
+//! Immutable matchers of ClamAV-format signatures for one buffer.
+//!
+//! An [`Engine`] is compiled from a [`SignatureSet`](quahog_sig::SignatureSet)
+//! and then only read: any number of threads may scan with it. A scan looks at
+//! one *view* of one [`Layer`]: the raw bytes, or a normalised form of them.
+//! What changes while scanning lives in a [`Scratch`] that the caller owns.
+//!
+//! How it works: for every signature the *plan* picks literals without which
+//! it cannot match, the *triggers*. One pass over the buffer finds the triggers
+//! in it; only signatures with a trigger there are looked at, each by its own
+//! search of the buffer. So the work is in proportion to what is hit, not to
+//! what is loaded. File hashes are computed only if some signature has a file
+//! of that size.
+//!
+//! Opening containers, decoding and normalising are no business of this crate:
+//! its caller hands it buffers and says what they are.
+//!
+//! ```
+//! use quahog_engine::{Engine, Layer, Look, Scratch, Unmetered};
+//! use quahog_sig::{Format, SetBuilder};
+//!
+//! let mut builder = SetBuilder::new();
+//! builder.line(Format::Ndb, 1, b"Test.Hello:0:*:68656c6c6f{1-4}776f726c64").unwrap();
+//! let engine = Engine::new(builder.finish()).unwrap();
+//!
+//! let mut scratch = Scratch::default();
+//! let bytes = b"..hello, world";
+//! let layer = Layer::new(bytes, engine.identify(bytes, &mut scratch), None);
+//! let mut hits = Vec::new();
+//! engine.scan(&layer, Look::Raw, &mut scratch, &Unmetered, &mut hits).unwrap();
+//! assert_eq!(hits[0].span, Some(2..14));
+//! assert_eq!(engine.reported_name(0, hits[0].id), "Test.Hello.UNOFFICIAL");
+//! ```
+#![deny(unsafe_code)]
+
+mod context;
+mod engine;
+mod identify;
+mod meter;
+
+mod digest;
+mod literal;
+mod offset;
+mod plan;
+mod prefilter;
+mod verify;
+
+pub use crate::context::{Layer, Look};
+pub use crate::engine::{
+    BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, is_weak,
+};
+pub use crate::meter::{Interrupted, Meter, Unmetered};

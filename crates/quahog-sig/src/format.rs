@@ -159,9 +159,11 @@ impl Format {
 
     /// Whether [`SetBuilder::line`](crate::SetBuilder::line) reads it.
     pub fn is_read(self) -> bool {
-        use Grammar::{AllowHash, Extended, FileHash, Ignore, Logical, Simple};
-        let read =
-            matches!(self.grammar(), AllowHash | Extended | FileHash | Ignore | Logical | Simple);
+        use Grammar::{AllowHash, Extended, FileHash, Ignore, Logical, Magic, Simple};
+        let read = matches!(
+            self.grammar(),
+            AllowHash | Extended | FileHash | Ignore | Logical | Magic | Simple
+        );
         // "Self-protect first" reorders the scan; it has not been built.
         read && self != Format::Sdb
     }

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use crate::ast::{Extended, Field, FileHash, Logical, Record, Simple, Subsignature};
+use crate::ast::{Extended, Field, FileHash, Logical, Magic, Record, Simple, Subsignature};
 use crate::body::{self, Modifiers, Rules};
-use crate::model::set::{BodyRow, CodeRange, LogicalRow, Source, SubRow};
-use crate::model::{Base, Block, Columns, DigestKind, Expression, Offset, SignatureSet, Target};
+use crate::model::set::{BodyRow, CodeRange, LogicalRow, MagicKind, MagicRow, Source, SubRow};
+use crate::model::{
+    Base, Block, Columns, DigestKind, Expression, FileType, Offset, SignatureSet, Target,
+};
 use crate::{Error, ErrorKind, FLEVEL, Format, Grammar, IgnoreList, Level, Span};
 
 /// What became of a line that is not in error.
@@ -150,6 +152,7 @@ impl SetBuilder {
             Record::FileHash(record) => self.file_hash(line, &record),
             Record::Ignore(_) => return Ok(Admission::Admitted),
             Record::Logical(record) => self.logical(line, &record),
+            Record::Magic(record) => self.magic(&record),
             Record::Simple(record) => self.simple(line, &record),
         };
         if !matches!(admission, Ok(Admission::Admitted | Admission::Odd(_))) {
@@ -352,6 +355,40 @@ impl SetBuilder {
         };
         self.columns.logicals.push(row);
         self.columns.logical_rows.push(name, self.columns.sources.len() - 1, line.number);
+        Ok(Admission::Admitted)
+    }
+
+    fn magic(&mut self, record: &Magic<'_>) -> Result<Admission, Error> {
+        for level in [record.min_level, record.max_level].into_iter().flatten() {
+            level.number(ErrorKind::Level)?;
+        }
+        let kind = match record.kind.text {
+            b"0" => MagicKind::Bytes,
+            b"1" => MagicKind::Pattern,
+            b"4" => MagicKind::Partition,
+            _ => return Ok(Admission::Skipped(Skip::Unused)),
+        };
+        let file_type = |field: Field<'_>| {
+            FileType::from_name(field.text).ok_or(field.error(ErrorKind::FileTypeUnknown))
+        };
+        file_type(record.required)?;
+        let file_type = file_type(record.file_type)?;
+        let offset = Offset::parse(record.offset, Target::ANY)?;
+        if kind != MagicKind::Pattern && !matches!(offset.base, Base::Absolute(_)) {
+            return Err(record.offset.error(ErrorKind::Offset));
+        }
+        let place = |e: Error| e.shifted(record.magic.span.start());
+        let body = body::parse(record.magic.text).map_err(place)?;
+        if kind != MagicKind::Pattern && !body.is_plain() {
+            return Err(record.magic.error(ErrorKind::HexDigit));
+        }
+        let start = self.columns.code.len();
+        body.compile(&Rules::default(), &mut self.columns.code).map_err(place)?;
+        if let Some(what) = not_yet(offset.base) {
+            return Err(record.offset.error(ErrorKind::Unsupported(what)));
+        }
+        let code = CodeRange::new(start, self.columns.code.len());
+        self.columns.magics.push(MagicRow { kind, offset, code, file_type });
         Ok(Admission::Admitted)
     }
 

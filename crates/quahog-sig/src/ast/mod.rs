@@ -9,6 +9,7 @@ mod extended;
 mod hash;
 mod lists;
 mod logical;
+mod magic;
 
 use std::fmt;
 
@@ -18,6 +19,7 @@ pub use extended::{Extended, Simple};
 pub use hash::FileHash;
 pub use lists::Ignore;
 pub use logical::{Attribute, Logical, Subsignature};
+pub use magic::Magic;
 
 /// A field of a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,6 +98,8 @@ pub enum Record<'l> {
     Ignore(Ignore<'l>),
     /// `.ldb`, `.ldu`
     Logical(Logical<'l>),
+    /// `.ftm`
+    Magic(Magic<'l>),
     /// `.db`
     Simple(Simple<'l>),
 }
@@ -112,6 +116,7 @@ impl<'l> Record<'l> {
             Grammar::FileHash | Grammar::AllowHash => FileHash::parse(line).map(Record::FileHash),
             Grammar::Ignore => Ignore::parse(line).map(Record::Ignore),
             Grammar::Logical => Logical::parse(line).map(Record::Logical),
+            Grammar::Magic => Magic::parse(line).map(Record::Magic),
             Grammar::Simple => Simple::parse(line).map(Record::Simple),
             _ => Err(Error::new(ErrorKind::Unsupported(format.extension()), whole(line))),
         }

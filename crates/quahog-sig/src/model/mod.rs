@@ -17,7 +17,7 @@ pub use file_type::FileType;
 pub use offset::{Base, Offset};
 pub(crate) use set::Columns;
 pub use set::{
-    Body, Digest, DigestKind, HashColumns, HashEntry, Logical, Origin, SigId, SigKind,
-    SignatureSet, Subsignature,
+    Body, Digest, DigestKind, HashColumns, HashEntry, Logical, Magic, MagicKind, Origin, SigId,
+    SigKind, SignatureSet, Subsignature,
 };
 pub use target::Target;

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::body::Pattern;
-use crate::model::{Block, Expression, Offset, Target};
+use crate::model::{Block, Expression, FileType, Offset, Target};
 
 /// A kind of signature.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -198,9 +200,21 @@ impl HashColumns {
         self.sizes.is_empty()
     }
 
+    /// A row by its position.
+    pub fn get(&self, row: usize) -> Option<HashEntry<'_>> {
+        let len = self.digest_len();
+        let &size = self.sizes.get(row)?;
+        let digest = self.digests.get(row * len..(row + 1) * len)?;
+        Some(HashEntry { digest, size: (size != ANY_SIZE).then_some(size) })
+    }
+
+    fn digest_len(&self) -> usize {
+        self.digests.len().checked_div(self.sizes.len()).unwrap_or(1).max(1)
+    }
+
     /// The rows, in the order of their lines.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = HashEntry<'_>> {
-        let len = self.digests.len().checked_div(self.sizes.len()).unwrap_or(1).max(1);
+        let len = self.digest_len();
         self.digests
             .chunks_exact(len)
             .zip(&self.sizes)
@@ -231,6 +245,38 @@ pub(crate) struct SubRow {
     pub(crate) code: CodeRange,
     /// The plain form beside the wide one (`::wa`).
     pub(crate) second: Option<CodeRange>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct MagicRow {
+    pub(crate) kind: MagicKind,
+    pub(crate) offset: Offset,
+    pub(crate) code: CodeRange,
+    pub(crate) file_type: FileType,
+}
+
+/// How a file type's magic is looked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MagicKind {
+    /// Bytes at a place in the first bytes of a layer.
+    Bytes,
+    /// A pattern, where nothing else is known, and all through text.
+    Pattern,
+    /// Bytes that mark a partition.
+    Partition,
+}
+
+/// A file type's magic.
+#[derive(Clone, Copy, Debug)]
+pub struct Magic<'s> {
+    /// How it is looked for.
+    pub kind: MagicKind,
+    /// Where it may start; absolute for [`MagicKind::Bytes`].
+    pub offset: Offset,
+    /// What is looked for; one literal for [`MagicKind::Bytes`].
+    pub pattern: Pattern<'s>,
+    /// What the layer is, then.
+    pub file_type: FileType,
 }
 
 /// A range of the code arena.
@@ -330,6 +376,7 @@ pub(crate) struct Columns {
     pub(crate) hash_rows: [Rows; 3],
     pub(crate) hashes: [HashColumns; 3],
     pub(crate) allowed: [HashColumns; 3],
+    pub(crate) magics: Vec<MagicRow>,
 }
 
 /// Checked signatures, ready to be compiled. Immutable.
@@ -407,6 +454,64 @@ impl SignatureSet {
     /// The files that are allowed, by their digests of one kind.
     pub fn allowed(&self, kind: DigestKind) -> &HashColumns {
         &self.columns.allowed[kind as usize]
+    }
+
+    /// File type magic, in the order of its lines. It is not counted by
+    /// [`len`](Self::len): it types layers and detects nothing.
+    pub fn magics(&self) -> impl ExactSizeIterator<Item = Magic<'_>> {
+        self.columns.magics.iter().map(|row| Magic {
+            kind: row.kind,
+            offset: row.offset,
+            pattern: Pattern::new(self.code(row.code)),
+            file_type: row.file_type,
+        })
+    }
+
+    /// A digest of everything that decides what the set finds and how it is
+    /// named. Equal sets have equal digests.
+    pub fn digest(&self) -> [u8; 32] {
+        let columns = &self.columns;
+        let mut digest = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            digest.update((bytes.len() as u64).to_le_bytes());
+            digest.update(bytes);
+        };
+        part(&columns.code);
+        for row in &columns.bodies {
+            part(&[row.target.number()]);
+            part(format!("{:?}", row.offset).as_bytes());
+        }
+        for row in &columns.logicals {
+            part(format!("{:?}", columns.blocks[row.block as usize]).as_bytes());
+            part(&[row.n_subs]);
+        }
+        for row in &columns.subs {
+            part(format!("{:?}", row.offset).as_bytes());
+        }
+        for row in &columns.magics {
+            part(format!("{:?} {:?} {:?}", row.kind, row.offset, row.file_type).as_bytes());
+        }
+        let rows = columns.hash_rows.iter().chain([&columns.body_rows, &columns.logical_rows]);
+        for rows in rows {
+            part(&rows.names);
+        }
+        for hashes in columns.hashes.iter().chain(&columns.allowed) {
+            part(&hashes.digests);
+            hashes.sizes.iter().for_each(|size| part(&size.to_le_bytes()));
+        }
+        digest.finalize().into()
+    }
+
+    /// A set of this one's file type magic alone.
+    pub fn magic_only(&self) -> SignatureSet {
+        let mut columns = Columns { magics: self.columns.magics.clone(), ..Columns::default() };
+        for row in &mut columns.magics {
+            let code = self.code(row.code);
+            let start = columns.code.len();
+            columns.code.extend_from_slice(code);
+            row.code = CodeRange::new(start, columns.code.len());
+        }
+        SignatureSet { columns }
     }
 
     fn rows(&self, kind: SigKind) -> &Rows {

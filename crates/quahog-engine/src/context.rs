@@ -1,0 +1,129 @@
+//! What the engine knows of a buffer beside its bytes.
+
+use std::cell::OnceCell;
+
+use md5::{Digest, Md5};
+use quahog_sig::model::{DigestKind, FileType, Target};
+use sha1::Sha1;
+use sha2::Sha256;
+
+/// A buffer in the nesting, with the layers around it.
+///
+/// Layers live on the stack of whoever walks a message: each borrows its
+/// parent. Digests are computed when first asked for, and kept.
+#[derive(Debug)]
+pub struct Layer<'a> {
+    bytes: &'a [u8],
+    file_type: FileType,
+    parent: Option<&'a Layer<'a>>,
+    is_view: bool,
+    md5: OnceCell<[u8; 16]>,
+    sha1: OnceCell<[u8; 20]>,
+    sha256: OnceCell<[u8; 32]>,
+}
+
+impl<'a> Layer<'a> {
+    /// A layer of the given type, found inside `parent`.
+    pub fn new(bytes: &'a [u8], file_type: FileType, parent: Option<&'a Layer<'a>>) -> Layer<'a> {
+        Layer {
+            bytes,
+            file_type,
+            parent,
+            is_view: false,
+            md5: OnceCell::new(),
+            sha1: OnceCell::new(),
+            sha256: OnceCell::new(),
+        }
+    }
+
+    /// A normalised form of `parent`, which counts as no layer where
+    /// signatures ask for the types of those around.
+    pub fn view(bytes: &'a [u8], parent: &'a Layer<'a>) -> Layer<'a> {
+        Layer { is_view: true, ..Layer::new(bytes, parent.file_type, Some(parent)) }
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Its type.
+    pub fn file_type(&self) -> FileType {
+        self.file_type
+    }
+
+    /// The layer that it was found in.
+    pub fn parent(&self) -> Option<&'a Layer<'a>> {
+        self.parent
+    }
+
+    /// The layer and those around it, the innermost first.
+    pub fn chain(&self) -> impl Iterator<Item = &Layer<'a>> {
+        std::iter::successors(Some(self), |layer| layer.parent.map(|p| p as &Layer<'a>))
+    }
+
+    /// The types of the layers around it, the innermost first, views left out.
+    pub(crate) fn containers(&self) -> impl Iterator<Item = FileType> {
+        // A view stands for the layer that it was made from.
+        let own = self.chain().find(|layer| !layer.is_view).unwrap_or(self);
+        own.chain().skip(1).filter(|layer| !layer.is_view).map(|layer| layer.file_type)
+    }
+
+    /// The size that `FileSize` speaks of: that of the layer itself for
+    /// normalised text.
+    pub(crate) fn raw_len(&self) -> usize {
+        match self.parent {
+            Some(parent) if self.is_view => parent.bytes.len(),
+            _ => self.bytes.len(),
+        }
+    }
+
+    /// A digest of its bytes.
+    ///
+    /// Costs time linear in the bytes when first asked for.
+    pub fn digest(&self, kind: DigestKind) -> &[u8] {
+        match kind {
+            DigestKind::Md5 => self.md5.get_or_init(|| Md5::digest(self.bytes).into()),
+            DigestKind::Sha1 => self.sha1.get_or_init(|| Sha1::digest(self.bytes).into()),
+            DigestKind::Sha256 => self.sha256.get_or_init(|| Sha256::digest(self.bytes).into()),
+        }
+    }
+}
+
+/// The form in which a layer is looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Look {
+    /// As it is.
+    Raw,
+    /// Normalised HTML (and, in a first pass, its scripts).
+    Html,
+    /// Normalised text, or scripts of HTML; never hashed.
+    Text,
+}
+
+impl Look {
+    /// The target whose signatures see it, besides [`Target::ANY`].
+    pub fn target(self, file_type: FileType) -> Option<Target> {
+        match self {
+            Look::Raw => Target::of_raw(file_type),
+            Look::Html => Some(Target::HTML),
+            Look::Text => Some(Target::TEXT),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_are_no_containers() {
+        let root = Layer::new(b"root", FileType::MAIL, None);
+        let part = Layer::new(b"part", FileType::HTML, Some(&root));
+        let view = Layer::view(b"view", &part);
+        let inner = Layer::new(b"inner", FileType::TEXT_ASCII, Some(&view));
+        assert_eq!(view.containers().collect::<Vec<_>>(), [FileType::MAIL]);
+        assert_eq!(inner.containers().collect::<Vec<_>>(), [FileType::HTML, FileType::MAIL]);
+        assert_eq!(view.raw_len(), 4);
+    }
+}

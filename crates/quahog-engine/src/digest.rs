@@ -1,0 +1,114 @@
+//! File hashes: which digests are listed, for which sizes.
+//!
+//! A digest is computed only if one of its kind could match a layer of that
+//! size. The tables here index the columns of the signature set: 4 bytes for
+//! each hash.
+
+use quahog_sig::model::{DigestKind, HashColumns};
+use rayon::prelude::*;
+
+/// An index over hash columns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HashIndex {
+    /// Rows, sorted by digest, equal ones in the order of their lines.
+    order: Vec<u32>,
+    /// Where in `order` digests with these top bits begin.
+    buckets: Vec<u32>,
+    /// How far the first four bytes of a digest are shifted to give a bucket.
+    shift: u32,
+    /// The sizes that occur, sorted.
+    sizes: Vec<u32>,
+    /// Whether a hash of files of any size is listed.
+    any_size: bool,
+}
+
+impl HashIndex {
+    pub(crate) fn new(columns: &HashColumns) -> HashIndex {
+        if columns.is_empty() {
+            return HashIndex::default();
+        }
+        // The set holds less than 2^29 rows of a kind.
+        let mut keys: Vec<(u64, u32)> =
+            columns.iter().enumerate().map(|(row, e)| (prefix(e.digest), row as u32)).collect();
+        keys.par_sort_unstable();
+        // Equal prefixes of different digests are rare; put them right.
+        let digest = |row: u32| columns.get(row as usize).map(|entry| entry.digest);
+        for run in keys.chunk_by_mut(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
+            run.sort_by(|a, b| digest(a.1).cmp(&digest(b.1)).then(a.1.cmp(&b.1)));
+        }
+        // About two rows a bucket.
+        let bits = (usize::BITS - (keys.len() / 2).leading_zeros()).clamp(1, 28);
+        let shift = 32 - bits;
+        let mut buckets = vec![0u32; (1 << bits) + 1];
+        for (key, _) in &keys {
+            buckets[(key >> 32 >> shift) as usize + 1] += 1;
+        }
+        let mut sum = 0;
+        for bucket in &mut buckets {
+            sum += *bucket;
+            *bucket = sum;
+        }
+        let mut sizes: Vec<u32> = columns.iter().filter_map(|entry| entry.size).collect();
+        sizes.par_sort_unstable();
+        sizes.dedup();
+        HashIndex {
+            any_size: columns.iter().any(|entry| entry.size.is_none()),
+            order: keys.into_iter().map(|(_, row)| row).collect(),
+            buckets,
+            shift,
+            sizes,
+        }
+    }
+
+    /// Whether a buffer of this size can be listed at all.
+    pub(crate) fn may_hold(&self, size: usize) -> bool {
+        self.any_size
+            || u32::try_from(size).is_ok_and(|size| self.sizes.binary_search(&size).is_ok())
+    }
+
+    /// The rows of this digest: the last with this size, the last with any.
+    pub(crate) fn find(
+        &self,
+        columns: &HashColumns,
+        digest: &[u8],
+        size: usize,
+    ) -> [Option<usize>; 2] {
+        let mut rows = [None; 2];
+        if self.order.is_empty() {
+            return rows;
+        }
+        let bucket = (prefix(digest) >> 32 >> self.shift) as usize;
+        let range = self.buckets[bucket] as usize..self.buckets[bucket + 1] as usize;
+        for &row in &self.order[range] {
+            let Some(entry) = columns.get(row as usize) else { continue };
+            if entry.digest != digest {
+                continue;
+            }
+            match entry.size {
+                None => rows[1] = Some(row as usize),
+                Some(known) if known as usize == size => rows[0] = Some(row as usize),
+                Some(_) => {}
+            }
+        }
+        rows
+    }
+}
+
+/// The first eight bytes of a digest, as a number that sorts like them.
+fn prefix(digest: &[u8]) -> u64 {
+    digest.first_chunk().map_or(0, |first: &[u8; 8]| u64::from_be_bytes(*first))
+}
+
+/// One index for each kind of digest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HashIndexes([HashIndex; 3]);
+
+impl HashIndexes {
+    pub(crate) fn new<'s>(columns: impl Fn(DigestKind) -> &'s HashColumns) -> HashIndexes {
+        HashIndexes(DigestKind::ALL.map(|kind| HashIndex::new(columns(kind))))
+    }
+
+    pub(crate) fn of(&self, kind: DigestKind) -> &HashIndex {
+        &self.0[kind as usize]
+    }
+}

@@ -1,0 +1,563 @@
+//! The engine: all signatures, compiled, for one buffer at a time.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use quahog_sig::SignatureSet;
+use quahog_sig::body::Pattern;
+use quahog_sig::model::{
+    Block, DigestKind, FileType, Logical, Offset, Origin, SigId, SigKind, Subsignature, Target,
+    Value,
+};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::context::{Layer, Look};
+use crate::digest::HashIndexes;
+use crate::identify::Identifier;
+use crate::meter::{Interrupted, Meter};
+use crate::offset::starts;
+use crate::plan;
+use crate::prefilter::{Prefilter, PrefilterBuilder, Seen, SigRef};
+use crate::verify::{self, Buffers, Found, Want};
+
+/// Why an engine could not be built.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BuildError {
+    /// The tables grew past what their form can hold.
+    #[error("tables too large: {0}")]
+    TooLarge(String),
+}
+
+/// The compiled signatures of one set. Immutable, shared by engines.
+#[derive(Debug)]
+pub struct Segment {
+    set: SignatureSet,
+    /// One prefilter for each target, with the triggers of target 0 in it too;
+    /// `None` where a target has no signatures of its own: target 0's serves.
+    groups: [Option<Group>; Target::COUNT],
+    hashes: HashIndexes,
+    allowed: HashIndexes,
+}
+
+/// What one kind of layer is searched for.
+#[derive(Debug, Default)]
+struct Group {
+    prefilter: Prefilter,
+    /// Signatures that may match without any literal.
+    always: Vec<SigRef>,
+}
+
+impl Segment {
+    /// Compiles a set.
+    ///
+    /// Uses the rayon pool that its caller installed. Takes time about linear
+    /// in the text of the signatures.
+    ///
+    /// # Errors
+    ///
+    /// The tables would be too large.
+    pub fn new(set: SignatureSet) -> Result<Segment, BuildError> {
+        let bodies: Vec<_> = set
+            .bodies()
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|body| (body.target, plan::of_body(body.pattern)))
+            .collect();
+        let logicals: Vec<_> = set
+            .logicals()
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|logical| (logical.block.target, plan::of_logical(logical)))
+            .collect();
+        let group = |target: Target| {
+            let mut builder = PrefilterBuilder::default();
+            let mut always = Vec::new();
+            let here = |other: Target| other == target || other == Target::ANY;
+            for (index, (_, trigger)) in bodies.iter().enumerate().filter(|(_, b)| here(b.0)) {
+                match trigger {
+                    Some(trigger) => builder.add(trigger.clone(), SigRef::body(index)),
+                    None => always.push(SigRef::body(index)),
+                }
+            }
+            for (index, (_, triggers)) in logicals.iter().enumerate().filter(|(_, l)| here(l.0)) {
+                match triggers {
+                    Some(triggers) => {
+                        for trigger in triggers {
+                            builder.add(trigger.clone(), SigRef::logical(index));
+                        }
+                    }
+                    None => always.push(SigRef::logical(index)),
+                }
+            }
+            Ok(Group { prefilter: builder.build()?, always })
+        };
+        let own = |target: Target| {
+            target == Target::ANY
+                || bodies.iter().any(|b| b.0 == target)
+                || logicals.iter().any(|l| l.0 == target)
+        };
+        let groups = (0..Target::COUNT as u32)
+            .into_par_iter()
+            .map(|number| match Target::new(number) {
+                Some(target) if own(target) => group(target).map(Some),
+                _ => Ok(None),
+            })
+            .collect::<Result<Vec<_>, BuildError>>()?;
+        let mut groups = groups.into_iter();
+        Ok(Segment {
+            hashes: HashIndexes::new(|kind| set.hashes(kind)),
+            allowed: HashIndexes::new(|kind| set.allowed(kind)),
+            groups: std::array::from_fn(|_| groups.next().flatten()),
+            set,
+        })
+    }
+
+    /// The signatures that it was compiled from.
+    pub fn signatures(&self) -> &SignatureSet {
+        &self.set
+    }
+
+    fn group(&self, target: Target) -> Option<&Group> {
+        self.groups[target.index()].as_ref().or(self.groups[0].as_ref())
+    }
+}
+
+/// Who an engine is: the same fingerprint means the same answers.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct Fingerprint([u8; 16]);
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// Figures of a compiled engine.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct EngineStats {
+    /// Signatures, entries of allow lists among them.
+    pub n_signatures: usize,
+    /// Literals that are searched for, over all groups.
+    pub n_triggers: usize,
+    /// Signatures that are looked at for every layer, for want of a literal.
+    pub n_always: usize,
+    /// Heap bytes of the prefilters, about.
+    pub prefilter_bytes: usize,
+}
+
+/// All signatures in force. Immutable, `Send + Sync`, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    segments: Vec<Arc<Segment>>,
+    identifier: Identifier,
+    fingerprint: Fingerprint,
+}
+
+/// Memory that scans reuse; one for each thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    seen: Seen,
+    live: Vec<SigRef>,
+    buffers: Buffers,
+    counts: Vec<Option<Found>>,
+    stack: Vec<Value>,
+}
+
+/// A signature that matched a view.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hit {
+    /// The segment of the engine that it belongs to.
+    pub segment: usize,
+    /// The signature.
+    pub id: SigId,
+    /// The bytes of the view that matched, where there are such: those of the
+    /// first match, and for a logical signature of its first subsignature that
+    /// matched. A file hash matches the whole view.
+    pub span: Option<Range<usize>>,
+    order: Order,
+}
+
+/// Which of two hits ClamAV meets first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Order {
+    stage: u8,
+    window: usize,
+    generic: bool,
+    plain_first: bool,
+    at: usize,
+    segment: usize,
+    index: u32,
+}
+
+/// The bytes that ClamAV searches at a time; patterns of the next window come
+/// after all those of this one.
+const WINDOW: usize = 131_072;
+
+/// Layers of this size or less are not looked at, as in ClamAV.
+pub const MIN_LAYER: usize = 6;
+
+impl Engine {
+    /// Compiles `signatures` into an engine of one segment.
+    ///
+    /// # Errors
+    ///
+    /// The tables would be too large.
+    pub fn new(signatures: SignatureSet) -> Result<Engine, BuildError> {
+        Engine::from_segments(vec![Arc::new(Segment::new(signatures)?)])
+    }
+
+    /// Puts segments together.
+    ///
+    /// # Errors
+    ///
+    /// The tables of file types would be too large.
+    pub fn from_segments(segments: Vec<Arc<Segment>>) -> Result<Engine, BuildError> {
+        let with_magic = segments.iter().find(|segment| segment.set.magics().len() > 0);
+        let none = SignatureSet::default();
+        let identifier = Identifier::new(with_magic.map_or(&none, |segment| &segment.set))?;
+        let mut digest = Sha256::new();
+        for segment in &segments {
+            digest.update(segment.set.digest());
+        }
+        let digest: [u8; 32] = digest.finalize().into();
+        let mut fingerprint = [0; 16];
+        fingerprint.copy_from_slice(&digest[..16]);
+        let fingerprint = Fingerprint(fingerprint);
+        Ok(Engine { inner: Arc::new(Inner { segments, identifier, fingerprint }) })
+    }
+
+    /// The segments, in the order of [`Hit::segment`].
+    pub fn segments(&self) -> &[Arc<Segment>] {
+        &self.inner.segments
+    }
+
+    /// Who this engine is.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.inner.fingerprint
+    }
+
+    /// Figures of the compiled form.
+    pub fn stats(&self) -> EngineStats {
+        let mut stats = EngineStats::default();
+        for segment in &self.inner.segments {
+            stats.n_signatures += segment.set.len();
+            for group in segment.groups.iter().flatten() {
+                stats.n_triggers += group.prefilter.n_triggers();
+                stats.n_always += group.always.len();
+                stats.prefilter_bytes += group.prefilter.memory();
+            }
+        }
+        stats
+    }
+
+    /// The name that a hit is reported by: `.UNOFFICIAL` is appended unless
+    /// the signature came from an officially signed container.
+    pub fn reported_name(&self, segment: usize, id: SigId) -> String {
+        let Some(segment) = self.inner.segments.get(segment) else { return String::new() };
+        let mut name = String::from_utf8_lossy(segment.set.name(id)).into_owned();
+        if !segment.set.origin(id).is_some_and(|origin| origin.official) {
+            name.push_str(".UNOFFICIAL");
+        }
+        name
+    }
+
+    /// Where the signature of a hit was defined.
+    pub fn origin(&self, segment: usize, id: SigId) -> Option<Origin<'_>> {
+        self.inner.segments.get(segment)?.set.origin(id)
+    }
+
+    /// The type of a buffer by its first bytes, from the magic in force.
+    pub fn identify(&self, bytes: &[u8], scratch: &mut Scratch) -> FileType {
+        self.inner.identifier.by_head(bytes, &mut scratch.buffers)
+    }
+
+    /// What a layer of text turns out to be when all of it is searched: HTML
+    /// or a message, which have their magic anywhere.
+    ///
+    /// # Errors
+    ///
+    /// The meter called the scan off.
+    pub fn identify_content(
+        &self,
+        bytes: &[u8],
+        scratch: &mut Scratch,
+        meter: &dyn Meter,
+    ) -> Result<Option<FileType>, Interrupted> {
+        self.inner.identifier.by_content(bytes, &mut scratch.buffers, meter)
+    }
+
+    /// Whether an allow list names this layer or one around it.
+    ///
+    /// Costs a digest of each layer whose size is listed.
+    pub fn allows(&self, layer: &Layer<'_>) -> bool {
+        layer.chain().any(|layer| {
+            self.inner.segments.iter().any(|segment| {
+                DigestKind::ALL.into_iter().any(|kind| {
+                    let index = segment.allowed.of(kind);
+                    let len = layer.bytes().len();
+                    index.may_hold(len)
+                        && index
+                            .find(segment.set.allowed(kind), layer.digest(kind), len)
+                            .iter()
+                            .any(Option::is_some)
+                })
+            })
+        })
+    }
+
+    /// Appends to `hits` every signature that matches a view of a layer, in
+    /// the order in which ClamAV would meet them.
+    ///
+    /// Layers of five bytes or less match nothing. Allow lists are not looked
+    /// at: see [`allows`](Self::allows).
+    ///
+    /// # Errors
+    ///
+    /// The meter called the scan off; `hits` has what was found until then.
+    pub fn scan(
+        &self,
+        layer: &Layer<'_>,
+        look: Look,
+        scratch: &mut Scratch,
+        meter: &dyn Meter,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Interrupted> {
+        if layer.bytes().len() < MIN_LAYER {
+            return Ok(());
+        }
+        let from = hits.len();
+        let mut result = Ok(());
+        for (at, segment) in self.inner.segments.iter().enumerate() {
+            let mut scan =
+                Scan { segment, at, layer, look, scratch: &mut *scratch, meter, hits: &mut *hits };
+            result = scan.run();
+            if result.is_err() {
+                break;
+            }
+        }
+        hits[from..].sort_by_key(|hit| hit.order);
+        result
+    }
+}
+
+/// One segment on one view.
+struct Scan<'e, 's> {
+    segment: &'e Segment,
+    at: usize,
+    layer: &'e Layer<'e>,
+    look: Look,
+    scratch: &'s mut Scratch,
+    meter: &'s dyn Meter,
+    hits: &'s mut Vec<Hit>,
+}
+
+impl Scan<'_, '_> {
+    fn run(&mut self) -> Result<(), Interrupted> {
+        if self.look != Look::Text {
+            self.hashes()?;
+        }
+        let target = self.look.target(self.layer.file_type()).unwrap_or(Target::ANY);
+        let Some(group) = self.segment.group(target) else { return Ok(()) };
+        let Scratch { seen, live, .. } = &mut *self.scratch;
+        live.clear();
+        group.prefilter.find(self.layer.bytes(), seen, self.meter, live)?;
+        live.extend_from_slice(&group.always);
+        live.sort_unstable();
+        live.dedup();
+        for at in 0..self.scratch.live.len() {
+            let (index, logical) = self.scratch.live[at].unpack();
+            if logical {
+                self.logical(index)?;
+            } else {
+                self.body(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hit(&mut self, id: SigId, span: Option<Range<usize>>, order: Order) {
+        self.hits.push(Hit { segment: self.at, id, span, order });
+    }
+
+    fn order(&self, stage: u8, target: Target, index: usize) -> Order {
+        Order {
+            stage,
+            window: 0,
+            generic: target == Target::ANY,
+            plain_first: false,
+            at: 0,
+            segment: self.at,
+            // Indexes are below 2^29.
+            index: index as u32,
+        }
+    }
+
+    fn hashes(&mut self) -> Result<(), Interrupted> {
+        let bytes = self.layer.bytes();
+        for (stage, kind) in DigestKind::ALL.into_iter().enumerate() {
+            let index = self.segment.hashes.of(kind);
+            if !index.may_hold(bytes.len()) {
+                continue;
+            }
+            self.meter.tick(bytes.len() as u64)?;
+            let columns = self.segment.set.hashes(kind);
+            let rows = index.find(columns, self.layer.digest(kind), bytes.len());
+            for row in rows.into_iter().flatten() {
+                let id = self.segment.set.hash_id(kind, row);
+                let mut order = self.order(1, Target::ANY, row);
+                order.window = stage;
+                self.hit(id, Some(0..bytes.len()), order);
+            }
+        }
+        Ok(())
+    }
+
+    fn search(
+        &mut self,
+        pattern: Pattern<'_>,
+        offset: Offset,
+        want: Want,
+    ) -> Result<Found, Interrupted> {
+        let bytes = self.layer.bytes();
+        let Some(starts) = starts(offset, bytes.len()) else { return Ok(Found::default()) };
+        verify::search(pattern, bytes, starts, want, &mut self.scratch.buffers, self.meter)
+    }
+
+    fn body(&mut self, index: usize) -> Result<(), Interrupted> {
+        let segment = self.segment;
+        let Some(body) = segment.set.body(index) else { return Ok(()) };
+        let found = self.search(body.pattern, body.offset, Want::First)?;
+        if let Some((start, end)) = found.first {
+            let mut order = self.order(0, body.target, index);
+            order.window = start / WINDOW;
+            order.plain_first = !body.is_static;
+            order.at = start;
+            self.hit(body.id, Some(start..end), order);
+        }
+        Ok(())
+    }
+
+    fn logical(&mut self, index: usize) -> Result<(), Interrupted> {
+        let segment = self.segment;
+        let Some(logical) = segment.set.logical(index) else { return Ok(()) };
+        if !self.applies(logical.block) {
+            return Ok(());
+        }
+        let want = if plan::counts_matter(logical.expression) { Want::Count } else { Want::First };
+        let mut counts = std::mem::take(&mut self.scratch.counts);
+        counts.clear();
+        counts.resize(logical.n_subsignatures(), None);
+        let mut stack = std::mem::take(&mut self.scratch.stack);
+        let mut interrupted = None;
+        let holds = logical.expression.holds(
+            |id| {
+                let Some(known) = counts.get_mut(usize::from(id)) else { return 0 };
+                if let Some(found) = known {
+                    return found.count;
+                }
+                match self.subsignature(logical, usize::from(id), want) {
+                    Ok(found) => known.insert(found).count,
+                    Err(error) => {
+                        interrupted = Some(error);
+                        *known = Some(Found::default());
+                        0
+                    }
+                }
+            },
+            &mut stack,
+        );
+        if holds && interrupted.is_none() {
+            let span = counts.iter().flatten().find_map(|found| found.first);
+            let order = self.order(2, logical.block.target, index);
+            self.hit(logical.id, span.map(|(start, end)| start..end), order);
+        }
+        self.scratch.counts = counts;
+        self.scratch.stack = stack;
+        interrupted.map_or(Ok(()), Err)
+    }
+
+    fn subsignature(
+        &mut self,
+        logical: Logical<'_>,
+        id: usize,
+        want: Want,
+    ) -> Result<Found, Interrupted> {
+        let Some(sub) = logical.subsignatures().nth(id) else { return Ok(Found::default()) };
+        match sub {
+            Subsignature::Hex { offset, pattern, second } => {
+                let mut found = self.search(pattern, offset, want)?;
+                if let Some(second) = second {
+                    let other = self.search(second, offset, want)?;
+                    found.count = found.count.saturating_add(other.count);
+                    found.first = found.first.or(other.first);
+                }
+                Ok(found)
+            }
+            // The set admits no other kind.
+            _ => Ok(Found::default()),
+        }
+    }
+
+    /// Whether the layer is one that the block speaks of.
+    fn applies(&self, block: &Block) -> bool {
+        let size_fits = block.file_size.is_none_or(|range| {
+            let len = match self.look {
+                Look::Text => self.layer.raw_len(),
+                Look::Raw | Look::Html => self.layer.bytes().len(),
+            };
+            range.contains(len as u64)
+        });
+        let container_fits = block
+            .container
+            .is_none_or(|wanted| self.layer.containers().next().unwrap_or(FileType::ANY) == wanted);
+        size_fits && container_fits && self.intermediates_fit(block)
+    }
+
+    /// The last name is that of the immediate parent, and so on outwards.
+    /// `CL_TYPE_ANY` accepts anything, and does not move on to the next layer
+    /// (clamscan 1.4.6).
+    fn intermediates_fit(&self, block: &Block) -> bool {
+        let mut containers = self.layer.containers();
+        if containers.by_ref().count() < block.intermediates.len() {
+            return false;
+        }
+        let mut containers = self.layer.containers();
+        let mut current = containers.next();
+        for &wanted in block.intermediates.iter().rev() {
+            if wanted == FileType::ANY {
+                continue;
+            }
+            if current != Some(wanted) {
+                return false;
+            }
+            current = containers.next();
+        }
+        true
+    }
+}
+
+/// Whether a name is a *weak* one: reported in first-match mode only if
+/// nothing else is found.
+pub fn is_weak(name: &str) -> bool {
+    ["PUA.", "Heuristics.", "BC.Heuristics."].iter().any(|prefix| name.starts_with(prefix))
+}
+
+impl Hit {
+    /// Whether ClamAV would meet it in the same window, and so stop there.
+    pub fn kind(&self) -> SigKind {
+        self.id.kind()
+    }
+}

@@ -1,0 +1,38 @@
+//! How a caller bounds the work of a scan.
+
+use std::fmt;
+
+/// Charges work and calls a scan off.
+///
+/// The engine reads no clock and knows no limits: it tells its caller what it
+/// does, in units of about one byte touched.
+pub trait Meter {
+    /// Charges `work` units.
+    ///
+    /// # Errors
+    ///
+    /// The scan must end; every later call says so too.
+    fn tick(&self, work: u64) -> Result<(), Interrupted>;
+}
+
+/// The scan was called off by its [`Meter`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("scan called off")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Allows everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unmetered;
+
+impl Meter for Unmetered {
+    fn tick(&self, _work: u64) -> Result<(), Interrupted> {
+        Ok(())
+    }
+}

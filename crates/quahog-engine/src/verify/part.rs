@@ -1,0 +1,391 @@
+//! One part on a buffer: where it starts, and all the places where it ends.
+
+use std::ops::RangeInclusive;
+
+use memchr::{memchr, memchr2, memmem};
+use quahog_sig::body::{AnchorByte, CharClass, Element, Elements, Part};
+
+use crate::literal;
+use crate::meter::{Interrupted, Meter};
+
+/// Memory that searches reuse: positions reached by elements.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    current: Vec<usize>,
+    next: Vec<usize>,
+    ends: Vec<usize>,
+}
+
+/// A literal of the part, and how many bytes of the part stand before it.
+#[derive(Clone, Copy, Debug)]
+struct Anchor<'p> {
+    literal: &'p [u8],
+    /// Position of its rarest byte in it.
+    rare: usize,
+    before: RangeBounds,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RangeBounds {
+    min: usize,
+    max: usize,
+}
+
+/// Enumerates the starts of a part in increasing order.
+pub(super) struct PartSearch<'p, 'h, 'b> {
+    part: Part<'p>,
+    nocase: bool,
+    haystack: &'h [u8],
+    /// The next start to try, and the last one.
+    start: usize,
+    last: usize,
+    anchor: Option<Anchor<'p>>,
+    /// Up to where starts follow from the literal found last.
+    window_end: Option<usize>,
+    buffers: &'b mut Buffers,
+}
+
+/// Starts in a range as small as this are tried one by one.
+const DIRECT: usize = 16;
+
+impl<'p, 'h, 'b> PartSearch<'p, 'h, 'b> {
+    /// Searches for starts in `starts`.
+    pub(super) fn new(
+        part: Part<'p>,
+        nocase: bool,
+        haystack: &'h [u8],
+        starts: RangeInclusive<usize>,
+        buffers: &'b mut Buffers,
+    ) -> PartSearch<'p, 'h, 'b> {
+        let (start, mut last) = starts.into_inner();
+        // A part needs its least length.
+        match haystack.len().checked_sub(part.min_len as usize) {
+            Some(latest) => last = last.min(latest),
+            None => last = 0,
+        }
+        let impossible = haystack.len() < part.min_len as usize;
+        let start = if impossible { 1 } else { start };
+        let direct = last.saturating_sub(start) < DIRECT;
+        let anchor = if direct { None } else { anchor(part) };
+        PartSearch { part, nocase, haystack, start, last, anchor, window_end: None, buffers }
+    }
+
+    /// The ends of the occurrence found last.
+    pub(super) fn ends(&self) -> &[usize] {
+        &self.buffers.ends
+    }
+
+    /// The next start.
+    ///
+    /// # Errors
+    ///
+    /// The meter called the scan off.
+    pub(super) fn next(&mut self, meter: &dyn Meter) -> Result<Option<usize>, Interrupted> {
+        loop {
+            if self.start > self.last {
+                return Ok(None);
+            }
+            if self.window_end.is_none_or(|end| self.start > end) && !self.seek(meter)? {
+                return Ok(None);
+            }
+            if self.start > self.last {
+                return Ok(None);
+            }
+            let start = self.start;
+            self.start += 1;
+            meter.tick(8)?;
+            if matches(&self.part, self.nocase, self.haystack, start, self.buffers) {
+                return Ok(Some(start));
+            }
+        }
+    }
+
+    /// Moves on to the starts that the next occurrence of the literal allows.
+    fn seek(&mut self, meter: &dyn Meter) -> Result<bool, Interrupted> {
+        let Some(anchor) = self.anchor else {
+            self.window_end = Some(self.last);
+            return Ok(true);
+        };
+        let from = self.start.saturating_add(anchor.before.min);
+        let end = (self.last + 1)
+            .saturating_add(anchor.before.max)
+            .saturating_add(anchor.literal.len())
+            .min(self.haystack.len());
+        let Some(slice) = self.haystack.get(from..end) else { return Ok(false) };
+        let Some(at) = find(slice, anchor, self.nocase) else {
+            meter.tick(slice.len() as u64 / 8)?;
+            return Ok(false);
+        };
+        meter.tick(at as u64 / 8)?;
+        let hit = from + at;
+        self.start = self.start.max(hit.saturating_sub(anchor.before.max));
+        self.window_end = Some(hit - anchor.before.min);
+        Ok(true)
+    }
+}
+
+fn find(haystack: &[u8], anchor: Anchor<'_>, nocase: bool) -> Option<usize> {
+    let Anchor { literal, rare, .. } = anchor;
+    if !nocase {
+        return memmem::find(haystack, literal);
+    }
+    let lower = literal[rare];
+    let upper = lower.to_ascii_uppercase();
+    let mut from = rare;
+    loop {
+        let rest = haystack.get(from..)?;
+        let at = if lower == upper { memchr(lower, rest) } else { memchr2(lower, upper, rest) };
+        let hit = from + at?;
+        let start = hit - rare;
+        let window = haystack.get(start..start + literal.len())?;
+        if literal::eq_folded(window, literal) {
+            return Some(start);
+        }
+        from = hit + 1;
+    }
+}
+
+/// Chooses the literal to search for: the rarest one at a known distance from
+/// the start, up to the cut, behind which the end of the buffer may stand.
+fn anchor(part: Part<'_>) -> Option<Anchor<'_>> {
+    let mut before = RangeBounds { min: 0, max: 0 };
+    let mut best: Option<(u32, Anchor<'_>)> = None;
+    for element in part.elements() {
+        if element == Element::Cut {
+            break;
+        }
+        if let Element::Literal(text) = element {
+            let score = literal::score(text).saturating_sub((before.max - before.min) as u32);
+            if best.is_none_or(|(known, _)| score > known) {
+                let rare = literal::rarest(text);
+                best = Some((score, Anchor { literal: text, rare, before }));
+            }
+        }
+        let (min, max) = lengths(element);
+        before.min += min;
+        before.max += max;
+    }
+    best.map(|(_, anchor)| anchor)
+}
+
+/// The fewest and the most bytes that an element takes.
+pub(crate) fn lengths(element: Element<'_>) -> (usize, usize) {
+    match element {
+        Element::Cut => (0, 0),
+        Element::Class { class: CharClass::Line, negated: false } => (1, 2),
+        Element::Class { .. } | Element::High(_) | Element::Low(_) | Element::Set { .. } => (1, 1),
+        Element::Fixed(strings) => (strings.len, strings.len),
+        Element::Literal(text) => (text.len(), text.len()),
+        Element::Skip(count) => (count as usize, count as usize),
+        Element::Branches(branches) => {
+            let sum = |elements: Elements<'_>| {
+                elements.map(lengths).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+            };
+            branches.iter().map(sum).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0))
+        }
+    }
+}
+
+/// Whether the part starts at `start`; its ends are left in `buffers.ends`.
+fn matches(
+    part: &Part<'_>,
+    nocase: bool,
+    haystack: &[u8],
+    start: usize,
+    buffers: &mut Buffers,
+) -> bool {
+    if start + part.min_len as usize > haystack.len() || !left(part, haystack, start) {
+        return false;
+    }
+    let Buffers { current, next, ends } = buffers;
+    current.clear();
+    current.push(start);
+    let mut walk = Walk { haystack, nocase, cut: false, was_cut: false };
+    for element in part.elements() {
+        if element == Element::Cut {
+            walk.cut = true;
+            continue;
+        }
+        next.clear();
+        for &at in current.iter() {
+            walk.step(element, at, next);
+        }
+        if next.len() > 1 {
+            next.sort_unstable();
+            next.dedup();
+        }
+        std::mem::swap(current, next);
+        if current.is_empty() {
+            break;
+        }
+    }
+    ends.clear();
+    ends.extend(current.iter().copied().filter(|&end| right(part, haystack, end)));
+    if walk.was_cut && !ends.contains(&haystack.len()) {
+        ends.push(haystack.len());
+    }
+    !ends.is_empty()
+}
+
+struct Walk<'h> {
+    haystack: &'h [u8],
+    nocase: bool,
+    /// Whether the end of the buffer may end the part from here on.
+    cut: bool,
+    /// Whether it has.
+    was_cut: bool,
+}
+
+impl Walk<'_> {
+    /// Pushes the positions behind `element` at `at`.
+    fn step(&mut self, element: Element<'_>, at: usize, out: &mut Vec<usize>) {
+        // Positions never pass the end.
+        let rest = &self.haystack[at.min(self.haystack.len())..];
+        let byte = rest.first().copied();
+        let one = match element {
+            Element::Literal(text) => {
+                let len = text.len().min(rest.len());
+                if !self.equal(&rest[..len], &text[..len]) {
+                    return;
+                }
+                if len == text.len() {
+                    out.push(at + len);
+                } else if self.cut {
+                    self.was_cut = true;
+                }
+                return;
+            }
+            Element::Skip(count) => {
+                if count as usize <= rest.len() {
+                    out.push(at + count as usize);
+                } else if self.cut {
+                    self.was_cut = true;
+                }
+                return;
+            }
+            Element::Fixed(strings) => {
+                match rest.get(..strings.len) {
+                    Some(window) => {
+                        if strings.strings().any(|s| s == window) != strings.negated {
+                            out.push(at + strings.len);
+                        }
+                    }
+                    None if self.cut && !strings.negated => {
+                        let fits = |s: &[u8]| s.get(..rest.len()) == Some(rest);
+                        self.was_cut |= strings.strings().any(fits);
+                    }
+                    None => {}
+                }
+                return;
+            }
+            Element::Branches(branches) => {
+                for branch in branches.iter() {
+                    self.branch(branch, at, out);
+                }
+                return;
+            }
+            Element::Cut => {
+                out.push(at);
+                return;
+            }
+            Element::Class { class: CharClass::Line, negated: false } => {
+                if rest.starts_with(b"\r\n") {
+                    out.push(at + 2);
+                    return;
+                }
+                byte.map(|b| b == b'\n')
+            }
+            Element::Class { class, negated } => {
+                byte.map(|b| inner_class(class, b, rest) != negated)
+            }
+            Element::High(value) => {
+                byte.map(|b| (b & 0xf0 == value) || (self.nocase && fold(b) & 0xf0 == value))
+            }
+            Element::Low(value) => byte.map(|b| b & 0x0f == value),
+            Element::Set { bytes, negated } => byte.map(|b| bytes.contains(&b) != negated),
+        };
+        match one {
+            Some(true) => out.push(at + 1),
+            Some(false) => {}
+            None => {
+                let negated_set = matches!(element, Element::Set { negated: true, .. });
+                self.was_cut |= self.cut && !negated_set;
+            }
+        }
+    }
+
+    /// Pushes the positions behind a branch. Branches nest at most 16 deep.
+    fn branch(&mut self, elements: Elements<'_>, at: usize, out: &mut Vec<usize>) {
+        let mut current = vec![at];
+        let mut next = Vec::new();
+        for element in elements {
+            next.clear();
+            for &at in &current {
+                self.step(element, at, &mut next);
+            }
+            next.sort_unstable();
+            next.dedup();
+            std::mem::swap(&mut current, &mut next);
+        }
+        out.append(&mut current);
+    }
+
+    fn equal(&self, window: &[u8], text: &[u8]) -> bool {
+        if self.nocase { literal::eq_folded(window, text) } else { window == text }
+    }
+}
+
+fn fold(byte: u8) -> u8 {
+    byte.to_ascii_lowercase()
+}
+
+fn left(part: &Part<'_>, haystack: &[u8], start: usize) -> bool {
+    let before = &haystack[..start.min(haystack.len())];
+    let byte_fits = |anchor: AnchorByte| {
+        (anchor.min..=anchor.max).any(|distance| {
+            let at = before.len().checked_sub(usize::from(distance) + 1);
+            at.is_some_and(|at| before[at] & anchor.mask == anchor.value)
+        })
+    };
+    let class_fits = |class| match (class, before) {
+        (_, []) => true,
+        (CharClass::Boundary, [.., b]) => b" -./<@_".contains(b),
+        (CharClass::Line, [.., b]) => *b == b'\n',
+        (CharClass::Word, [.., b]) => !b.is_ascii_alphanumeric(),
+        (CharClass::WideWord, [.., a, b]) => !(a.is_ascii_alphanumeric() && *b == 0),
+        (CharClass::WideWord, [_]) => true,
+    };
+    part.left_byte.is_none_or(byte_fits) && part.left_class.is_none_or(class_fits)
+}
+
+fn right(part: &Part<'_>, haystack: &[u8], end: usize) -> bool {
+    let after = &haystack[end.min(haystack.len())..];
+    let byte_fits = |anchor: AnchorByte| {
+        (anchor.min..=anchor.max).any(|distance| {
+            let byte = after.get(usize::from(distance));
+            byte.is_some_and(|b| b & anchor.mask == anchor.value)
+        })
+    };
+    let class_fits = |(class, negated): (CharClass, bool)| {
+        let fits = match (class, after) {
+            (_, []) => true,
+            (CharClass::Boundary, [b, ..]) => b"\n\r \"'-/=>_".contains(b),
+            (CharClass::Line, [b'\n', ..] | [b'\r', b'\n', ..]) => true,
+            (CharClass::Line, _) => false,
+            (CharClass::Word, [b, ..]) => !b.is_ascii_alphanumeric(),
+            (CharClass::WideWord, [a, b, ..]) => !(a.is_ascii_alphanumeric() && *b == 0),
+            (CharClass::WideWord, [_]) => true,
+        };
+        fits != negated
+    };
+    part.right_byte.is_none_or(byte_fits) && part.right_class.is_none_or(class_fits)
+}
+
+/// Whether the byte at the front of `rest` is of the class, between elements.
+fn inner_class(class: CharClass, byte: u8, rest: &[u8]) -> bool {
+    match class {
+        CharClass::Boundary => b"\n\r \"'-./<=>@_".contains(&byte),
+        CharClass::Line => rest.starts_with(b"\n") || rest.starts_with(b"\r\n"),
+        CharClass::Word | CharClass::WideWord => !byte.is_ascii_alphanumeric(),
+    }
+}
