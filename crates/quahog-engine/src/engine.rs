@@ -6,8 +6,7 @@ use std::sync::Arc;
 use quahog_sig::SignatureSet;
 use quahog_sig::body::Pattern;
 use quahog_sig::model::{
-    Block, DigestKind, FileType, Logical, Offset, Origin, SigId, SigKind, Subsignature, Target,
-    Value,
+    Block, DigestKind, FileType, Logical, Offset, Origin, SigId, Subsignature, Target, Value,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -196,7 +195,7 @@ struct Order {
     stage: u8,
     window: usize,
     generic: bool,
-    plain_first: bool,
+    not_plain: bool,
     at: usize,
     segment: usize,
     index: u32,
@@ -397,7 +396,7 @@ impl Scan<'_, '_> {
             stage,
             window: 0,
             generic: target == Target::ANY,
-            plain_first: false,
+            not_plain: false,
             at: 0,
             segment: self.at,
             // Indexes are below 2^29.
@@ -443,7 +442,8 @@ impl Scan<'_, '_> {
         if let Some((start, end)) = found.first {
             let mut order = self.order(0, body.target, index);
             order.window = start / WINDOW;
-            order.plain_first = !body.is_static;
+            // ClamAV searches plain patterns first.
+            order.not_plain = !body.is_static;
             order.at = start;
             self.hit(body.id, Some(start..end), order);
         }
@@ -556,8 +556,11 @@ pub fn is_weak(name: &str) -> bool {
 }
 
 impl Hit {
-    /// Whether ClamAV would meet it in the same window, and so stop there.
-    pub fn kind(&self) -> SigKind {
-        self.id.kind()
+    /// Whether ClamAV, stopping at this weak hit, would never meet `other`: both
+    /// are plain patterns of the same window and group.
+    pub fn hides(&self, other: &Hit) -> bool {
+        let group = |hit: &Hit| (hit.order.stage, hit.order.window, hit.order.generic);
+        let plain = |hit: &Hit| hit.order.stage == 0 && !hit.order.not_plain;
+        plain(self) && plain(other) && group(self) == group(other)
     }
 }

@@ -1,0 +1,4 @@
+//! Tests from outside, one module for each area.
+
+mod archive;
+mod mail;

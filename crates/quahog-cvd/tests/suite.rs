@@ -1,0 +1,28 @@
+//! Containers as a whole, genuine and hostile.
+//!
+//! The rows of the tables of malformed input (H headers, Z compression, T tar,
+//! I `.info`) are named in the comments of the tests; those about the form of a
+//! header or an `.info` alone are unit tests beside the code.
+
+// The test keys live in the testkit; taken from there as a file, so that these
+// tests need nothing else of it.
+#[allow(unreachable_pub)] // public there
+#[path = "../../quahog-testkit/src/builders/cvd.rs"]
+mod testkit;
+
+#[path = "suite/compression.rs"]
+mod compression;
+#[path = "suite/forge.rs"]
+mod forge;
+#[path = "suite/genuine.rs"]
+mod genuine;
+#[path = "suite/header.rs"]
+mod header;
+#[path = "suite/hostile.rs"]
+mod hostile;
+#[path = "suite/info.rs"]
+mod info;
+#[path = "suite/tar.rs"]
+mod tar;
+#[path = "suite/write.rs"]
+mod write;

@@ -1,0 +1,77 @@
+//! Opening files: regular ones only, and never waiting for one.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+/// The most bytes that are read of one file.
+const MAX_FILE: u64 = 4 << 30;
+
+/// A file that was read.
+pub(super) struct Opened {
+    pub(super) path: PathBuf,
+    /// The file's own name.
+    pub(super) name: String,
+    pub(super) result: Result<Bytes, NotRead>,
+}
+
+/// Why a file was not read.
+pub(super) enum NotRead {
+    /// It is no regular file.
+    Irregular,
+    /// The system refuses.
+    Io(io::Error),
+}
+
+/// The files that a path stands for: itself, or the files in a folder, sorted
+/// by name. Folders in it are left out silently.
+pub(super) fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(path)? {
+        paths.push(entry?.path());
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+pub(super) fn open(path: &Path) -> Opened {
+    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    Opened { path: path.to_owned(), name, result: read(path) }
+}
+
+/// Reads a regular file whole.
+///
+/// It is opened without blocking and looked at *after* it was opened, so that
+/// a FIFO in the folder, or one that took a file's place, stops nobody.
+fn read(path: &Path) -> Result<Bytes, NotRead> {
+    let mut file = open_nonblocking(path).map_err(NotRead::Io)?;
+    let metadata = file.metadata().map_err(NotRead::Io)?;
+    if !metadata.is_file() {
+        return Err(NotRead::Irregular);
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(NotRead::Io(io::Error::other("file is larger than 4 GiB")));
+    }
+    let mut bytes = Vec::new();
+    // The length is a hint only: the file may grow while it is read.
+    bytes.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0));
+    file.by_ref().take(MAX_FILE).read_to_end(&mut bytes).map_err(NotRead::Io)?;
+    Ok(bytes.into())
+}
+
+#[cfg(unix)]
+fn open_nonblocking(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open_nonblocking(path: &Path) -> io::Result<File> {
+    File::open(path)
+}

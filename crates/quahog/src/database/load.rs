@@ -1,0 +1,291 @@
+//! The load itself: list, open, verify, choose, gather ignores, admit.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use quahog_cvd::{Cvd, Kind, Trust, VerifiedCvd};
+use quahog_sig::ast::Ignore;
+use quahog_sig::{
+    Diagnostic, Format, Grammar, IgnoreList, Line, Lines, SetBuilder, Severity, SignatureSet,
+};
+
+use super::files::{self, NotRead, Opened};
+use super::{Config, Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
+
+/// Text to be read line by line.
+struct Text {
+    /// `file` or `container/member`.
+    name: String,
+    format: Option<Format>,
+    bytes: Bytes,
+}
+
+/// A file on its way.
+struct Source {
+    report: FileReport,
+    official: bool,
+    texts: Vec<Text>,
+    /// Name and version, for choosing among containers of the same name.
+    container: Option<(String, Kind, u32)>,
+}
+
+pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadError> {
+    let mut sources = Vec::new();
+    for path in &config.paths {
+        let io = |error| LoadError::Io { path: path.clone(), error };
+        let listed = files::list(path).map_err(io)?;
+        let named = listed.as_slice() == [path.clone()];
+        for file in listed {
+            let opened = files::open(&file);
+            if named && let Err(NotRead::Io(error)) = opened.result {
+                return Err(LoadError::Io { path: file, error });
+            }
+            sources.extend(source(config, opened, named));
+        }
+    }
+    choose(&mut sources);
+
+    let mut ignore = IgnoreList::default();
+    let ignores = |text: &&Text| text.format.is_some_and(|f| f.grammar() == Grammar::Ignore);
+    for text in sources.iter().flat_map(|s| &s.texts).filter(ignores) {
+        for line in lines(text) {
+            // Bad lines are reported below, when every text is read.
+            if let Ok(entry) = Ignore::parse(line.text) {
+                ignore.add(&entry);
+            }
+        }
+    }
+
+    let mut builder = SetBuilder::new().ignore(ignore).pua(config.pua.clone());
+    let mut report = LoadReport::default();
+    let mut any_text = false;
+    for source in sources {
+        let mut file = source.report;
+        for text in source.texts {
+            any_text |= text.format.is_some();
+            let counts = admit(config, &text, source.official, &mut builder, &mut report)?;
+            let Text { name, format, .. } = text;
+            file.members.push(MemberReport { name, format, counts });
+        }
+        if config.strict
+            && let Outcome::Refused { reason, .. } = &file.outcome
+        {
+            let file = file.path.display().to_string();
+            return Err(LoadError::StrictFile { file, reason: reason.clone() });
+        }
+        report.files.push(file);
+    }
+    if !any_text {
+        let paths = config.paths.clone();
+        return Err(LoadError::Nothing { paths, report: Box::new(report) });
+    }
+    Ok((builder.finish(), report))
+}
+
+/// Lines that say something.
+fn lines(text: &Text) -> impl Iterator<Item = Line<'_>> {
+    Lines::new(&text.bytes).filter(|line| !line.is_blank() && !line.is_comment())
+}
+
+/// Looks at one file. `named` means that the caller named it, and it was not
+/// found in a folder.
+fn source(config: &Config, opened: Opened, named: bool) -> Option<Source> {
+    let Opened { path, name, result } = opened;
+    let report = |outcome| FileReport { path: path.clone(), outcome, members: Vec::new() };
+    let plain = |outcome| {
+        let report = report(outcome);
+        Some(Source { report, official: false, texts: Vec::new(), container: None })
+    };
+    let passed_over = |reason: &str| plain(Outcome::PassedOver { reason: reason.to_owned() });
+    let refused = |reason: String| plain(Outcome::Refused { reason, replaced: false });
+    let kind = Kind::of(&name);
+    let format = Format::from_file_name(&name);
+    let bytes = match result {
+        Ok(bytes) => bytes,
+        Err(NotRead::Irregular) => return passed_over("not a regular file"),
+        // It vanished, or is a dangling link.
+        Err(NotRead::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            return passed_over("gone");
+        }
+        Err(NotRead::Io(error)) if kind.is_some() || format.is_some() => {
+            return refused(error.to_string());
+        }
+        Err(NotRead::Io(error)) => return passed_over(&error.to_string()),
+    };
+    if let Some(kind) = kind {
+        if config.official_only && !named && kind == Kind::Cud {
+            return passed_over("only official databases are taken");
+        }
+        let verified =
+            Cvd::open(bytes, &name).and_then(|c| c.verify(&config.trust, &config.limits));
+        return match verified {
+            Ok(container) => Some(open_container(report, &name, kind, &container)),
+            Err(error) => {
+                let mut source = refused(error.to_string())?;
+                // So that a sibling of the same name can take its place.
+                let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+                source.container = Some((stem.to_lowercase(), kind, 0));
+                Some(source)
+            }
+        };
+    }
+    let Some(format) = format else {
+        return passed_over("not a database by its extension");
+    };
+    if config.official_only && !named {
+        return passed_over("only official databases are taken");
+    }
+    let outcome = Outcome::Loaded { trust: Trusted::Unsigned, header: None };
+    let text = Text { name, format: Some(format), bytes };
+    let report = report(outcome);
+    Some(Source { report, official: false, texts: vec![text], container: None })
+}
+
+fn open_container(
+    report: impl Fn(Outcome) -> FileReport,
+    name: &str,
+    kind: Kind,
+    container: &VerifiedCvd,
+) -> Source {
+    let trust = match container.trust() {
+        Trust::Unsigned => Trusted::Unsigned,
+        signed => Trusted::Signed(signed.clone()),
+    };
+    let texts = container
+        .members()
+        .iter()
+        .map(|member| Text {
+            name: format!("{name}/{}", member.name()),
+            format: Format::from_file_name(member.name()),
+            bytes: member.bytes().clone(),
+        })
+        .collect();
+    let header = container.header().clone();
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase();
+    Source {
+        official: trust.is_official(),
+        container: Some((stem, kind, header.version())),
+        report: report(Outcome::Loaded { trust, header: Some(Box::new(header)) }),
+        texts,
+    }
+}
+
+/// Of containers of one name in one folder takes the newest that verified; of
+/// equal versions the `.cld`.
+fn choose(sources: &mut [Source]) {
+    let mut best: HashMap<(std::path::PathBuf, String), (u32, bool, usize)> = HashMap::new();
+    let key = |source: &Source| {
+        let (stem, kind, version) = source.container.as_ref()?;
+        let folder = source.report.path.parent().map(ToOwned::to_owned).unwrap_or_default();
+        (*kind != Kind::Cud).then(|| ((folder, stem.clone()), (*version, *kind == Kind::Cld)))
+    };
+    for (at, source) in sources.iter().enumerate() {
+        let loaded = matches!(source.report.outcome, Outcome::Loaded { .. });
+        if let Some((key, (version, is_cld))) = key(source).filter(|_| loaded) {
+            let entry = best.entry(key).or_insert((version, is_cld, at));
+            if (version, is_cld) > (entry.0, entry.1) {
+                *entry = (version, is_cld, at);
+            }
+        }
+    }
+    for (at, source) in sources.iter_mut().enumerate() {
+        let Some((key, _)) = key(source) else { continue };
+        let Some(&(.., chosen)) = best.get(&key) else { continue };
+        match &mut source.report.outcome {
+            Outcome::Loaded { .. } if chosen != at => {
+                let reason = "a newer container of the same name was taken".to_owned();
+                source.report.outcome = Outcome::PassedOver { reason };
+                source.texts.clear();
+            }
+            Outcome::Refused { replaced, .. } => *replaced = true,
+            _ => {}
+        }
+    }
+}
+
+/// Reads the lines of one text.
+fn admit(
+    config: &Config,
+    text: &Text,
+    official: bool,
+    builder: &mut SetBuilder,
+    report: &mut LoadReport,
+) -> Result<Counts, LoadError> {
+    let mut counts = Counts::default();
+    let Some(format) = text.format else {
+        counts.lines = Lines::count_in(&text.bytes);
+        counts.not_read = counts.lines;
+        return Ok(counts);
+    };
+    if format.grammar() == Grammar::Catalogue {
+        // Binary: it has no lines.
+        counts.lines = 1;
+        counts.not_read = 1;
+        return Ok(counts);
+    }
+    builder.source(&text.name, official);
+    let mut blank_before_end = None;
+    for line in Lines::new(&text.bytes) {
+        counts.lines += 1;
+        if line.is_comment() {
+            counts.comments += 1;
+            continue;
+        }
+        if line.is_blank() {
+            counts.blank += 1;
+            blank_before_end = blank_before_end.or(Some(line));
+            continue;
+        }
+        if !format.is_read() {
+            counts.not_read += 1;
+            continue;
+        }
+        match line.check().and_then(|()| builder.line(format, line.number, line.text)) {
+            Ok(admission) => {
+                counts.admission(admission);
+                if config.strict && matches!(admission, quahog_sig::Admission::Odd(_)) {
+                    let kind = quahog_sig::ErrorKind::Level;
+                    let span = quahog_sig::Span::new(0, line.text.len());
+                    return Err(strict(text, line, quahog_sig::Error::new(kind, span)));
+                }
+            }
+            Err(error) => {
+                let severity = error.kind().severity();
+                counts.error(severity);
+                if config.strict && severity == Severity::Malformed {
+                    return Err(strict(text, line, error));
+                }
+                report.keep(Diagnostic::new(&text.name, line.number, line.text, error));
+            }
+        }
+    }
+    if config.strict && format.is_read() {
+        check_strictly(text, format, counts, blank_before_end)?;
+    }
+    Ok(counts)
+}
+
+/// What ClamAV refuses beside malformed lines.
+fn check_strictly(
+    text: &Text,
+    format: Format,
+    counts: Counts,
+    blank: Option<Line<'_>>,
+) -> Result<(), LoadError> {
+    if let Some(line) = blank {
+        let kind = quahog_sig::ErrorKind::Blank;
+        let span = quahog_sig::Span::new(0, line.text.len());
+        return Err(strict(text, line, quahog_sig::Error::new(kind, span)));
+    }
+    let reason = match format.grammar() {
+        Grammar::Ignore => return Ok(()),
+        Grammar::Magic if counts.admitted == 0 => "no entry was loaded",
+        _ if counts.lines == 0 => "the file is empty",
+        _ => return Ok(()),
+    };
+    Err(LoadError::StrictFile { file: text.name.clone(), reason: reason.to_owned() })
+}
+
+fn strict(text: &Text, line: Line<'_>, error: quahog_sig::Error) -> LoadError {
+    LoadError::Strict(Box::new(Diagnostic::new(&text.name, line.number, line.text, error)))
+}

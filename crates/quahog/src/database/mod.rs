@@ -1,0 +1,142 @@
+//! Databases: from files to signatures.
+//!
+//! [`Database::load`] takes files and folders. A container is verified before
+//! a byte of it is read, and taken whole or refused whole; a text file is read
+//! line by line, and a bad line leaves out that line. Ignore lists are gathered
+//! from every source first, so the order of files means nothing.
+//!
+//! Only regular files are opened, and never waited for: a folder, FIFO, socket
+//! or device in a database folder is passed over and counted.
+
+mod files;
+mod load;
+mod report;
+
+use std::path::PathBuf;
+
+use quahog_cvd::TrustStore;
+use quahog_sig::{Format, Lines, PuaFilter, SetBuilder, SignatureSet};
+
+pub use report::{Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
+
+/// What to load, and how strictly.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) pua: PuaFilter,
+    pub(crate) strict: bool,
+    pub(crate) official_only: bool,
+    pub(crate) trust: TrustStore,
+    pub(crate) limits: quahog_cvd::Limits,
+}
+
+impl Config {
+    /// Loads these files, and the files in these folders.
+    pub fn new<P: Into<PathBuf>>(paths: impl IntoIterator<Item = P>) -> Config {
+        Config {
+            paths: paths.into_iter().map(Into::into).collect(),
+            pua: PuaFilter::default(),
+            strict: false,
+            official_only: false,
+            trust: TrustStore::official(),
+            limits: quahog_cvd::Limits::default(),
+        }
+    }
+
+    /// Says which signatures of possibly unwanted applications load; by
+    /// default none do.
+    pub fn pua(mut self, filter: PuaFilter) -> Config {
+        self.pua = filter;
+        self
+    }
+
+    /// Refuses the whole load for what ClamAV 1.4.6 refuses it for: a malformed
+    /// line, a blank line, an empty file. By default a bad line is left out.
+    pub fn strict(mut self, strict: bool) -> Config {
+        self.strict = strict;
+        self
+    }
+
+    /// Takes only officially signed containers from folders.
+    pub fn official_only(mut self, only: bool) -> Config {
+        self.official_only = only;
+        self
+    }
+
+    /// Whose containers are trusted; by default the official publisher's.
+    pub fn trust(mut self, store: TrustStore) -> Config {
+        self.trust = store;
+        self
+    }
+
+    /// Bounds of a container.
+    pub fn container_limits(mut self, limits: quahog_cvd::Limits) -> Config {
+        self.limits = limits;
+        self
+    }
+}
+
+/// Signatures that were loaded.
+#[derive(Debug)]
+pub struct Database {
+    signatures: SignatureSet,
+}
+
+impl Database {
+    /// Loads what `config` names.
+    ///
+    /// # Errors
+    ///
+    /// A path cannot be read, nothing at all could be loaded, or, in strict
+    /// mode, the first line that ClamAV would refuse. What was wrong with single
+    /// files and lines otherwise stands in the report.
+    pub fn load(config: &Config) -> Result<(Database, LoadReport), LoadError> {
+        let (signatures, report) = load::load(config)?;
+        Ok((Database { signatures }, report))
+    }
+
+    /// The built-in set that shows how things work: EICAR's test file and
+    /// quahog's own test words. It protects nobody.
+    pub fn demonstration() -> Database {
+        let mut builder = SetBuilder::new();
+        for (name, format, text) in DEMONSTRATION {
+            builder.source(name, false);
+            for line in Lines::new(text).filter(|line| !line.is_blank() && !line.is_comment()) {
+                // A test reads every line.
+                let _ = builder.line(*format, line.number, line.text);
+            }
+        }
+        Database { signatures: builder.finish() }
+    }
+
+    /// The signatures.
+    pub fn signatures(&self) -> &SignatureSet {
+        &self.signatures
+    }
+
+    /// The signatures, to be compiled.
+    pub fn into_signatures(self) -> SignatureSet {
+        self.signatures
+    }
+}
+
+const DEMONSTRATION: &[(&str, Format, &[u8])] = &[
+    ("demonstration.ndb", Format::Ndb, include_bytes!("demonstration.ndb")),
+    ("demonstration.ldb", Format::Ldb, include_bytes!("demonstration.ldb")),
+    ("demonstration.hdb", Format::Hdb, include_bytes!("demonstration.hdb")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_demonstration_is_read() {
+        let lines: usize = DEMONSTRATION
+            .iter()
+            .flat_map(|(_, _, text)| Lines::new(text))
+            .filter(|line| !line.is_comment())
+            .count();
+        assert_eq!(Database::demonstration().signatures().len(), lines);
+    }
+}

@@ -1,0 +1,279 @@
+//! What became of each file and each line.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use quahog_cvd::{Header, Trust};
+use quahog_sig::{Admission, Diagnostic, Format, Severity, Skip};
+
+/// Why nothing was loaded.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A named path cannot be read.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// There was nothing to load, or none of it could be.
+    #[error("no signatures could be loaded from {}", list(.paths))]
+    Nothing {
+        /// The paths that were named.
+        paths: Vec<PathBuf>,
+        /// What became of the files there.
+        report: Box<LoadReport>,
+    },
+    /// In strict mode: a line that ClamAV refuses.
+    #[error("{}", .0.render())]
+    Strict(Box<Diagnostic>),
+    /// In strict mode: a file that ClamAV refuses.
+    #[error("{file}: {reason}")]
+    StrictFile {
+        /// The file, or `container/member`.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.join(", ")
+}
+
+/// How many diagnostics of one severity are kept in detail, for all files.
+const DETAILED: usize = 100;
+
+/// What was loaded, and what was left out and why.
+#[derive(Clone, Debug, Default)]
+pub struct LoadReport {
+    /// The files, in the order in which they were loaded.
+    pub files: Vec<FileReport>,
+    /// Bad lines, the first hundred of each severity; all are counted.
+    pub diagnostics: Vec<Diagnostic>,
+    detailed: [usize; 3],
+}
+
+impl LoadReport {
+    /// The sums over all files.
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for member in self.files.iter().flat_map(|file| &file.members) {
+            sum.add(&member.counts);
+        }
+        sum
+    }
+
+    /// Whether a file was refused that no sibling took the place of.
+    pub fn any_refused(&self) -> bool {
+        self.files
+            .iter()
+            .any(|file| matches!(file.outcome, Outcome::Refused { replaced: false, .. }))
+    }
+
+    pub(crate) fn keep(&mut self, diagnostic: Diagnostic) {
+        let kept = &mut self.detailed[diagnostic.error.kind().severity() as usize];
+        if *kept < DETAILED {
+            *kept += 1;
+            self.diagnostics.push(diagnostic);
+        }
+    }
+}
+
+/// What became of one file.
+#[derive(Clone, Debug)]
+pub struct FileReport {
+    /// The file.
+    pub path: PathBuf,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Its text: the file itself, or the members of a container.
+    pub members: Vec<MemberReport>,
+}
+
+/// What became of a file.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It was read.
+    Loaded {
+        /// On whose word.
+        trust: Trusted,
+        /// The header, if it is a container.
+        header: Option<Box<Header>>,
+    },
+    /// It is a database, and cannot be taken.
+    Refused {
+        /// Why.
+        reason: String,
+        /// Whether another container of the same name was taken in its place.
+        replaced: bool,
+    },
+    /// It is no database, or another one was taken in its place.
+    PassedOver {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// On whose word a file was taken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Trusted {
+    /// Nobody's: a loose file, or an unsigned container.
+    Unsigned,
+    /// A signature was verified.
+    Signed(Trust),
+}
+
+impl Trusted {
+    /// Whether its signatures keep their names.
+    pub fn is_official(&self) -> bool {
+        *self == Trusted::Signed(Trust::Official)
+    }
+}
+
+impl fmt::Display for Trusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trusted::Unsigned => f.write_str("unsigned"),
+            Trusted::Signed(Trust::Official) => f.write_str("officially signed"),
+            Trusted::Signed(Trust::Source(name)) => write!(f, "signed by {name}"),
+            Trusted::Signed(Trust::Unsigned) => f.write_str("unsigned"),
+        }
+    }
+}
+
+/// What became of the lines of one text.
+#[derive(Clone, Debug)]
+pub struct MemberReport {
+    /// The name of the file or member.
+    pub name: String,
+    /// Its format; `None` if it is of none that holds signatures.
+    pub format: Option<Format>,
+    /// What became of its lines.
+    pub counts: Counts,
+}
+
+/// What became of lines.
+///
+/// Each line is counted once: the fields from `admitted` on add up to the
+/// lines that are neither blank nor comments.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// All lines.
+    pub lines: u64,
+    /// Blank lines.
+    pub blank: u64,
+    /// Comments.
+    pub comments: u64,
+    /// Part of the set (or of the ignore list).
+    pub admitted: u64,
+    /// Of the admitted, those that ClamAV 1.4.6 would refuse.
+    pub odd: u64,
+    /// Left out because they are on an ignore list.
+    pub ignored: u64,
+    /// Left out because they are for a newer engine.
+    pub newer: u64,
+    /// Left out because they are for older engines only.
+    pub obsolete: u64,
+    /// Left out because possibly unwanted applications were not asked for.
+    pub pua: u64,
+    /// Left out because their kind or target has no use.
+    pub unused: u64,
+    /// Left out because they break the rules of their format.
+    pub malformed: u64,
+    /// Left out because of a word that is not known.
+    pub unknown: u64,
+    /// Left out because of a construct that this version does not run.
+    pub unsupported: u64,
+    /// Lines of a format that this version does not read yet.
+    pub not_read: u64,
+}
+
+impl Counts {
+    pub(crate) fn admission(&mut self, admission: Admission) {
+        match admission {
+            Admission::Admitted => self.admitted += 1,
+            Admission::Odd(_) => {
+                self.admitted += 1;
+                self.odd += 1;
+            }
+            Admission::Skipped(Skip::Ignored) => self.ignored += 1,
+            Admission::Skipped(Skip::Newer) => self.newer += 1,
+            Admission::Skipped(Skip::Obsolete) => self.obsolete += 1,
+            Admission::Skipped(Skip::Pua) => self.pua += 1,
+            Admission::Skipped(Skip::Unused) => self.unused += 1,
+        }
+    }
+
+    pub(crate) fn error(&mut self, severity: Severity) {
+        match severity {
+            Severity::Malformed => self.malformed += 1,
+            Severity::Unknown => self.unknown += 1,
+            Severity::Unsupported => self.unsupported += 1,
+        }
+    }
+
+    /// Lines that were meant to be signatures and are none.
+    pub fn lost(&self) -> u64 {
+        self.malformed + self.unknown + self.unsupported + self.not_read
+    }
+
+    fn add(&mut self, other: &Counts) {
+        let Counts {
+            lines,
+            blank,
+            comments,
+            admitted,
+            odd,
+            ignored,
+            newer,
+            obsolete,
+            pua,
+            unused,
+            malformed,
+            unknown,
+            unsupported,
+            not_read,
+        } = other;
+        self.lines += lines;
+        self.blank += blank;
+        self.comments += comments;
+        self.admitted += admitted;
+        self.odd += odd;
+        self.ignored += ignored;
+        self.newer += newer;
+        self.obsolete += obsolete;
+        self.pua += pua;
+        self.unused += unused;
+        self.malformed += malformed;
+        self.unknown += unknown;
+        self.unsupported += unsupported;
+        self.not_read += not_read;
+    }
+}
+
+impl fmt::Display for Counts {
+    /// The counts that are not zero, in words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} admitted", self.admitted)?;
+        let left_out = [
+            (self.ignored, "ignored"),
+            (self.newer, "newer"),
+            (self.obsolete, "obsolete"),
+            (self.pua, "PUA"),
+            (self.unused, "unused"),
+            (self.malformed, "malformed"),
+            (self.unknown, "unknown"),
+            (self.unsupported, "unsupported"),
+            (self.not_read, "not yet read"),
+        ];
+        for (count, word) in left_out.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, ", {count} {word}")?;
+        }
+        Ok(())
+    }
+}

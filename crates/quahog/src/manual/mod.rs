@@ -1,0 +1,16 @@
+//! The book of quahog.
+//!
+//! | chapter | what it tells |
+//! |---|---|
+//! | [`deviations`] | where quahog's answers differ from ClamAV's, and why |
+//! | [`databases`] | which files are read, what is verified, what a bad line does |
+//! | [`formats`] | which containers are opened, which views are made |
+
+#[doc = include_str!("deviations.md")]
+pub mod deviations {}
+
+#[doc = include_str!("databases.md")]
+pub mod databases {}
+
+#[doc = include_str!("formats.md")]
+pub mod formats {}

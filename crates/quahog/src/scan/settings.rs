@@ -1,0 +1,94 @@
+//! What a scanner does, and how far it goes.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use quahog_content::Limits;
+
+/// What the caller knows of the input.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Input {
+    /// Nothing: the first bytes decide.
+    #[default]
+    Any,
+    /// It is a message, whatever its first bytes look like.
+    Message,
+}
+
+/// What a scanner does, and how far it goes.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the input is. A mail server says [`Input::Message`].
+    pub input: Input,
+    /// Report every signature that matches, and not only the first.
+    pub all_matches: bool,
+    /// Bounds of the work on one input.
+    pub limits: Limits,
+    /// The most layers inside each other, of all kinds and the input among
+    /// them, as clamscan's `--max-recursion` counts; `None` leaves it to
+    /// [`Limits::container_depth`] and [`Limits::mail_depth`].
+    pub recursion: Option<u32>,
+    /// The longest time for one input. Without one, no clock is read.
+    pub deadline: Option<Duration>,
+    /// Ends a scan when another thread sets it.
+    pub cancel: Option<Arc<AtomicBool>>,
+    /// Make normalised views of text and HTML. Without, HTML is searched as it is.
+    pub normalize: bool,
+    /// Open messages.
+    pub mail: bool,
+    /// Open archives.
+    pub archives: bool,
+    /// Make views of HTML.
+    pub html: bool,
+    /// Report weak detections (`PUA.`, `Heuristics.`) as soon as they are met,
+    /// and not only if nothing else is found.
+    pub heuristic_precedence: bool,
+}
+
+impl Default for Settings {
+    /// The input may be anything; the first match ends the scan; limits are
+    /// those of [`Limits::default`], and there is no deadline.
+    fn default() -> Settings {
+        Settings {
+            input: Input::Any,
+            all_matches: false,
+            limits: Limits::default(),
+            recursion: None,
+            deadline: None,
+            cancel: None,
+            normalize: true,
+            mail: true,
+            archives: true,
+            html: true,
+            heuristic_precedence: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Says what the input is.
+    pub fn input(mut self, input: Input) -> Settings {
+        self.input = input;
+        self
+    }
+
+    /// Reports every signature that matches, or only the first.
+    pub fn all_matches(mut self, all: bool) -> Settings {
+        self.all_matches = all;
+        self
+    }
+
+    /// Bounds the work on one input.
+    pub fn limits(mut self, limits: Limits) -> Settings {
+        self.limits = limits;
+        self
+    }
+
+    /// Bounds the time for one input.
+    pub fn deadline(mut self, deadline: Option<Duration>) -> Settings {
+        self.deadline = deadline;
+        self
+    }
+}

@@ -1,0 +1,393 @@
+//! The walk: from layer to layer, outermost first opened, innermost first judged.
+
+use std::ops::ControlFlow;
+
+use quahog_content::text::{html, plain};
+use quahog_content::{Budget, Format, Part, Shortfall, open};
+use quahog_engine::{Engine, Hit, Interrupted, Layer, Look, MIN_LAYER, Meter, Scratch, is_weak};
+use quahog_sig::model::FileType;
+
+use super::report::{Detection, Findings};
+use super::{Input, Settings};
+
+/// Detections that are kept; what comes after them changes no verdict.
+const MAX_DETECTIONS: usize = 1_000;
+
+/// One input on its way through the engine.
+pub(crate) struct Walk<'w> {
+    engine: &'w Engine,
+    settings: &'w Settings,
+    budget: &'w Budget<'w>,
+    scratch: &'w mut Scratch,
+    findings: Findings,
+    /// Weak detections, which count only if nothing else is found.
+    weak: Vec<Detection>,
+    hits: Vec<Hit>,
+    /// Names of the parts around the current layer.
+    path: Vec<String>,
+}
+
+/// How deep a layer lies.
+#[derive(Clone, Copy, Debug, Default)]
+struct Depth {
+    layers: u32,
+    containers: u32,
+    messages: u32,
+}
+
+/// Hands the engine's work to the budget.
+struct BudgetMeter<'b>(&'b Budget<'b>);
+
+impl Meter for BudgetMeter<'_> {
+    fn tick(&self, work: u64) -> Result<(), Interrupted> {
+        self.0.tick(work).map_err(|_| Interrupted)
+    }
+}
+
+impl<'w> Walk<'w> {
+    pub(crate) fn new(
+        engine: &'w Engine,
+        settings: &'w Settings,
+        budget: &'w Budget<'w>,
+        scratch: &'w mut Scratch,
+    ) -> Walk<'w> {
+        Walk {
+            engine,
+            settings,
+            budget,
+            scratch,
+            findings: Findings::default(),
+            weak: Vec::new(),
+            hits: Vec::new(),
+            path: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run(mut self, input: &[u8]) -> Findings {
+        let limit = usize::try_from(self.settings.limits.part_bytes).unwrap_or(usize::MAX);
+        let cut = &input[..input.len().min(limit)];
+        if cut.len() < input.len() {
+            self.missing(Shortfall::PartBytes);
+        }
+        let assumed = (self.settings.input == Input::Message).then_some(FileType::MAIL);
+        let depth = Depth { layers: 1, ..Depth::default() };
+        // `Break` only means that enough is known.
+        let _ = self.layer(cut, assumed, None, depth);
+        let weak = std::mem::take(&mut self.weak);
+        let found = &mut self.findings.detections;
+        if self.settings.all_matches || found.is_empty() {
+            let room = if self.settings.all_matches { MAX_DETECTIONS } else { 1 };
+            found.extend(weak.into_iter().take(room));
+        }
+        self.findings
+    }
+
+    fn missing(&mut self, reason: Shortfall) {
+        let object = self.object();
+        self.findings.missing(reason, object);
+    }
+
+    fn object(&self) -> String {
+        self.path.join("!")
+    }
+
+    /// Types a buffer, opens it, and has the engine look at it.
+    fn layer(
+        &mut self,
+        bytes: &[u8],
+        assumed: Option<FileType>,
+        parent: Option<&Layer<'_>>,
+        depth: Depth,
+    ) -> ControlFlow<()> {
+        if bytes.len() < MIN_LAYER {
+            return ControlFlow::Continue(());
+        }
+        self.findings.stats.layers += 1;
+        self.findings.stats.layer_bytes += bytes.len() as u64;
+        let file_type = match assumed {
+            Some(file_type) => file_type,
+            None => self.identify(bytes)?,
+        };
+        if file_type == FileType::IGNORED {
+            return ControlFlow::Continue(());
+        }
+        let layer = Layer::new(bytes, file_type, parent);
+        self.open(&layer, depth)?;
+        if file_type == FileType::HTML && self.settings.html && self.settings.normalize {
+            return self.html(&layer, depth);
+        }
+        self.look(&layer, Look::Raw, "raw")?;
+        if file_type == FileType::HTML && !self.settings.normalize {
+            return self.look(&layer, Look::Html, "raw");
+        }
+        if file_type.is_text() && self.settings.normalize {
+            let mut text = Vec::with_capacity(bytes.len());
+            plain::normalize(bytes, &mut text);
+            self.charge(bytes.len())?;
+            self.look(&Layer::view(&text, &layer), Look::Text, "text")?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Says what a buffer is. A text may turn out to be HTML or a message
+    /// anywhere in it.
+    fn identify(&mut self, bytes: &[u8]) -> ControlFlow<(), FileType> {
+        let by_head = self.engine.identify(bytes, self.scratch);
+        if !matches!(by_head, FileType::TEXT_ASCII | FileType::TEXT_UTF8) {
+            return ControlFlow::Continue(by_head);
+        }
+        let meter = BudgetMeter(self.budget);
+        match self.engine.identify_content(bytes, self.scratch, &meter) {
+            Ok(by_content) => ControlFlow::Continue(by_content.unwrap_or(by_head)),
+            Err(Interrupted) => self.interrupted(),
+        }
+    }
+
+    /// Opens a container and walks what is inside.
+    fn open(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
+        let inner = match self.format(layer.file_type()) {
+            Opening::No => return ControlFlow::Continue(()),
+            Opening::Unsupported => {
+                self.missing(Shortfall::Unsupported);
+                return ControlFlow::Continue(());
+            }
+            Opening::Yes(format) => format,
+        };
+        let mut depth = depth;
+        depth.layers += 1;
+        match inner {
+            Format::Mail => depth.messages += 1,
+            _ => depth.containers += 1,
+        }
+        let limits = &self.settings.limits;
+        let too_deep = match self.settings.recursion {
+            Some(most) => depth.layers > most,
+            None => depth.containers > limits.container_depth || depth.messages > limits.mail_depth,
+        };
+        if too_deep {
+            self.missing(Shortfall::Depth);
+            return ControlFlow::Continue(());
+        }
+        let budget = self.budget;
+        let mut number = 0u32;
+        let mut flow = ControlFlow::Continue(());
+        let shortfall = open(inner, layer.bytes(), budget, &mut |part| {
+            number += 1;
+            flow = self.part(&part, number, layer, depth);
+            flow
+        });
+        if let Some(shortfall) = shortfall {
+            self.missing(shortfall);
+        }
+        flow
+    }
+
+    /// Walks one part.
+    fn part(
+        &mut self,
+        part: &Part<'_>,
+        number: u32,
+        parent: &Layer<'_>,
+        depth: Depth,
+    ) -> ControlFlow<()> {
+        let name = part.name.as_deref().filter(|name| !name.is_empty());
+        self.path.push(name.map_or_else(|| format!("#{number}"), ToOwned::to_owned));
+        if let Some(shortfall) = part.shortfall {
+            self.missing(shortfall);
+        }
+        let message = part.declared.as_deref().is_some_and(|declared| {
+            matches!(declared, "message/rfc822" | "message/news" | "message/global")
+        });
+        let assumed = message.then_some(FileType::MAIL);
+        let flow = match part.bytes {
+            Some(bytes) => self.layer(bytes, assumed, Some(parent), depth),
+            None => ControlFlow::Continue(()),
+        };
+        self.path.pop();
+        flow
+    }
+
+    /// Makes the views of HTML and looks at them; the raw bytes are not
+    /// searched, as in ClamAV.
+    fn html(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
+        let mut views = html::HtmlViews::default();
+        html::normalize(layer.bytes(), &mut views);
+        self.charge(layer.bytes().len())?;
+        self.look(&Layer::view(&views.nocomment, layer), Look::Html, "html")?;
+        self.look(&Layer::view(&views.notags, layer), Look::Html, "html-tags")?;
+        if let Some(script) = &views.javascript {
+            let script = Layer::view(script, layer);
+            self.look(&script, Look::Html, "script")?;
+            self.look(&script, Look::Text, "script")?;
+        }
+        let depth = Depth { layers: depth.layers + 1, ..depth };
+        for url in &views.embedded {
+            let (room, shortfall) = self.budget.part_room();
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let charged = self.budget.part();
+            self.path.push("data:".to_owned());
+            let bytes = &url.bytes[..url.bytes.len().min(room)];
+            if bytes.len() < url.bytes.len() {
+                self.missing(shortfall);
+            }
+            self.budget.spend(bytes.len() as u64);
+            let flow = match charged {
+                Ok(()) => self.layer(bytes, None, Some(layer), depth),
+                Err(shortfall) => {
+                    self.missing(shortfall);
+                    ControlFlow::Break(())
+                }
+            };
+            self.path.pop();
+            flow?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Has the engine look at one view.
+    fn look(&mut self, layer: &Layer<'_>, look: Look, view: &'static str) -> ControlFlow<()> {
+        self.findings.stats.views += 1;
+        self.findings.stats.view_bytes += layer.bytes().len() as u64;
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.clear();
+        let meter = BudgetMeter(self.budget);
+        let scanned = self.engine.scan(layer, look, self.scratch, &meter, &mut hits);
+        let mut flow = self.judge(&hits, layer, view);
+        self.hits = hits;
+        if scanned.is_err() && flow.is_continue() {
+            flow = self.interrupted();
+        }
+        flow
+    }
+
+    /// Turns the hits on a view into detections.
+    fn judge(&mut self, hits: &[Hit], layer: &Layer<'_>, view: &'static str) -> ControlFlow<()> {
+        if hits.is_empty() || self.engine.allows(layer) {
+            return ControlFlow::Continue(());
+        }
+        let mut hidden_by: Option<&Hit> = None;
+        for hit in hits {
+            // In first-match mode a weak plain pattern ends the search of its
+            // window for others (clamscan 1.4.6, case `order-005`).
+            if hidden_by.is_some_and(|weak| weak.hides(hit)) {
+                continue;
+            }
+            let detection = self.detection(hit, view);
+            if detection.weak && !self.settings.heuristic_precedence {
+                if !self.settings.all_matches {
+                    hidden_by = hidden_by.or(Some(hit));
+                }
+                keep(&mut self.weak, detection);
+                continue;
+            }
+            keep(&mut self.findings.detections, detection);
+            if !self.settings.all_matches {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn detection(&self, hit: &Hit, view: &'static str) -> Detection {
+        let name = self.engine.reported_name(hit.segment, hit.id);
+        let origin = self.engine.origin(hit.segment, hit.id);
+        Detection {
+            weak: is_weak(&name),
+            name,
+            object: self.object(),
+            view,
+            offset: hit.span.as_ref().map(|span| span.start as u64),
+            length: hit.span.as_ref().map(|span| span.len() as u64),
+            source: origin.map_or_else(String::new, |origin| origin.source.to_owned()),
+            line: origin.map_or(0, |origin| origin.line),
+        }
+    }
+
+    fn charge(&mut self, work: usize) -> ControlFlow<()> {
+        match self.budget.tick(work as u64) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(shortfall) => {
+                self.missing(shortfall);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Notes why the budget ended the engine's work.
+    fn interrupted<T>(&mut self) -> ControlFlow<(), T> {
+        // The budget says again what it said to the engine.
+        let reason = self.budget.tick(u64::MAX - 1).err().unwrap_or(Shortfall::Fuel);
+        self.missing(reason);
+        ControlFlow::Break(())
+    }
+
+    /// Whether and how a layer of this type is opened.
+    fn format(&self, file_type: FileType) -> Opening {
+        use FileType as F;
+        let when = |on: bool, format| if on { Opening::Yes(format) } else { Opening::No };
+        let missing_when = |on: bool| if on { Opening::Unsupported } else { Opening::No };
+        match file_type {
+            F::MAIL | F::MHTML => when(self.settings.mail, Format::Mail),
+            F::ZIP | F::ZIPSFX | F::OOXML_WORD | F::OOXML_PPT | F::OOXML_XL | F::OOXML_HWP => {
+                when(self.settings.archives, Format::Zip)
+            }
+            F::GZ => when(self.settings.archives, Format::Gzip),
+            F::ALZ
+            | F::APM
+            | F::ARJ
+            | F::BZ
+            | F::CPIO_CRC
+            | F::CPIO_NEWC
+            | F::CPIO_ODC
+            | F::CPIO_OLD
+            | F::DMG
+            | F::EGG
+            | F::GPT
+            | F::ISO9660
+            | F::MBR
+            | F::MSCAB
+            | F::MSCHM
+            | F::MSSZDD
+            | F::OLD_TAR
+            | F::POSIX_TAR
+            | F::RAR
+            | F::SEVENZ
+            | F::SIS
+            | F::UDF
+            | F::XAR
+            | F::XZ => missing_when(self.settings.archives),
+            F::BINHEX | F::TNEF | F::UUENCODED => missing_when(self.settings.mail),
+            F::CRYPTFF
+            | F::HWP3
+            | F::HWPOLE2
+            | F::MSOLE2
+            | F::ONENOTE
+            | F::PDF
+            | F::RTF
+            | F::SCRENC
+            | F::SWF
+            | F::XML_HWP
+            | F::XML_WORD
+            | F::XML_XL => Opening::Unsupported,
+            _ => Opening::No,
+        }
+    }
+}
+
+/// Whether a layer is opened.
+enum Opening {
+    /// There is nothing inside, or the settings leave it closed.
+    No,
+    /// There is something inside that this version cannot reach.
+    Unsupported,
+    /// There is, and here is how.
+    Yes(Format),
+}
+
+/// Adds a detection, once for each name and object.
+fn keep(list: &mut Vec<Detection>, detection: Detection) {
+    let known = list.iter().any(|d| d.name == detection.name && d.object == detection.object);
+    if !known && list.len() < MAX_DETECTIONS {
+        list.push(detection);
+    }
+}
