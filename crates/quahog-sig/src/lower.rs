@@ -90,6 +90,7 @@ pub struct SetBuilder {
     columns: Columns,
     ignore: IgnoreList,
     pua: PuaFilter,
+    strict_frames: bool,
     /// Where in `columns.blocks` the block that asks for nothing but a target is.
     plain_blocks: [Option<u32>; Target::COUNT],
 }
@@ -109,6 +110,13 @@ impl SetBuilder {
     /// Says which signatures of possibly unwanted applications load.
     pub fn pua(mut self, filter: PuaFilter) -> SetBuilder {
         self.pua = filter;
+        self
+    }
+
+    /// Counts the fields of a line before its level is looked at, as ClamAV
+    /// does: a line for another engine with a field too many is an error then.
+    pub fn strict_frames(mut self, strict: bool) -> SetBuilder {
+        self.strict_frames = strict;
         self
     }
 
@@ -134,8 +142,8 @@ impl SetBuilder {
     /// implemented. The set is as it was.
     pub fn line(&mut self, format: Format, number: u32, line: &[u8]) -> Result<Admission, Error> {
         match Level::of(format, line) {
-            Level::Range(min, _) if min > FLEVEL => return Ok(Admission::Skipped(Skip::Newer)),
-            Level::Range(_, max) if max < FLEVEL => return Ok(Admission::Skipped(Skip::Obsolete)),
+            Level::Range(min, _) if min > FLEVEL => return self.skip(format, line, Skip::Newer),
+            Level::Range(_, max) if max < FLEVEL => return self.skip(format, line, Skip::Obsolete),
             _ => {}
         }
         if format.is_pua() && !self.pua.enabled {
@@ -160,6 +168,14 @@ impl SetBuilder {
             self.columns.subs.truncate(subs);
         }
         admission
+    }
+
+    /// Leaves out a line by its level, unread but for what `strict_frames` asks.
+    fn skip(&self, format: Format, line: &[u8], skip: Skip) -> Result<Admission, Error> {
+        if self.strict_frames && format.is_read() {
+            Record::parse(format, line)?;
+        }
+        Ok(Admission::Skipped(skip))
     }
 
     /// Checks a name and says by which rule its signature is left out, if so.

@@ -194,7 +194,7 @@ fn matches(
     start: usize,
     buffers: &mut Buffers,
 ) -> bool {
-    if start + part.min_len as usize > haystack.len() || !left(part, haystack, start) {
+    if start + part.min_len as usize > haystack.len() || !left(part, nocase, haystack, start) {
         return false;
     }
     let Buffers { current, next, ends } = buffers;
@@ -220,7 +220,7 @@ fn matches(
         }
     }
     ends.clear();
-    ends.extend(current.iter().copied().filter(|&end| right(part, haystack, end)));
+    ends.extend(current.iter().copied().filter(|&end| right(part, nocase, haystack, end)));
     if walk.was_cut && !ends.contains(&haystack.len()) {
         ends.push(haystack.len());
     }
@@ -339,12 +339,18 @@ fn fold(byte: u8) -> u8 {
     byte.to_ascii_lowercase()
 }
 
-fn left(part: &Part<'_>, haystack: &[u8], start: usize) -> bool {
+/// Whether a byte tied to a part is this one.
+fn anchor_fits(anchor: AnchorByte, nocase: bool, byte: u8) -> bool {
+    let fits = |byte: u8| byte & anchor.mask == anchor.value;
+    fits(byte) || (nocase && fits(fold(byte)))
+}
+
+fn left(part: &Part<'_>, nocase: bool, haystack: &[u8], start: usize) -> bool {
     let before = &haystack[..start.min(haystack.len())];
     let byte_fits = |anchor: AnchorByte| {
         (anchor.min..=anchor.max).any(|distance| {
             let at = before.len().checked_sub(usize::from(distance) + 1);
-            at.is_some_and(|at| before[at] & anchor.mask == anchor.value)
+            at.is_some_and(|at| anchor_fits(anchor, nocase, before[at]))
         })
     };
     let class_fits = |class| match (class, before) {
@@ -358,12 +364,12 @@ fn left(part: &Part<'_>, haystack: &[u8], start: usize) -> bool {
     part.left_byte.is_none_or(byte_fits) && part.left_class.is_none_or(class_fits)
 }
 
-fn right(part: &Part<'_>, haystack: &[u8], end: usize) -> bool {
+fn right(part: &Part<'_>, nocase: bool, haystack: &[u8], end: usize) -> bool {
     let after = &haystack[end.min(haystack.len())..];
     let byte_fits = |anchor: AnchorByte| {
         (anchor.min..=anchor.max).any(|distance| {
             let byte = after.get(usize::from(distance));
-            byte.is_some_and(|b| b & anchor.mask == anchor.value)
+            byte.is_some_and(|&b| anchor_fits(anchor, nocase, b))
         })
     };
     let class_fits = |(class, negated): (CharClass, bool)| {

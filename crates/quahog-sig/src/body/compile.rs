@@ -217,14 +217,18 @@ impl PartUnits<'_, '_> {
             writer.varint(gap.min);
             writer.varint(gap.max);
         }
+        let fold = |byte: AnchorByte| match byte.mask {
+            0xff if rules.nocase => AnchorByte { value: byte.value.to_ascii_lowercase(), ..byte },
+            _ => byte,
+        };
         if let Some(byte) = left_byte {
-            writer.anchor(byte);
+            writer.anchor(fold(byte));
         }
         if let Some(class) = left_class {
             writer.class_code(class, false);
         }
         if let Some(byte) = right_byte {
-            writer.anchor(byte);
+            writer.anchor(fold(byte));
         }
         if let Some((class, negated)) = right_class {
             writer.class_code(class, negated);

@@ -230,14 +230,16 @@ impl Compiler<'_> {
     fn chain(&mut self, field: Field<'_>, depth: u32) -> Result<(), Error> {
         let operators: Vec<usize> = operators(field.text).collect();
         let mut end = field.text.len();
-        for &at in operators.iter().rev() {
+        for (from_end, &at) in operators.iter().rev().enumerate() {
             self.term(field.slice(at + 1, end), depth)?;
+            if from_end > 0 {
+                self.out.push(operator_code(field.text[end]));
+            }
             end = at;
         }
         self.term(field.slice(0, end), depth)?;
-        // The terms are on the stack with the first on top.
-        for &at in operators.iter().rev() {
-            self.out.push(operator_code(field.text[at]));
+        if let Some(&first) = operators.first() {
+            self.out.push(operator_code(field.text[first]));
         }
         Ok(())
     }
@@ -370,6 +372,10 @@ mod tests {
     fn operators_group_from_the_left_outside_and_from_the_last_inside() {
         assert!(!holds("0&1|2", &[0, 0, 1]));
         assert!(holds("0&1|2", &[1, 0, 1]));
+        assert!(holds("0|1&2", &[1, 0, 0]));
+        assert!(!holds("0|1&2", &[0, 1, 0]));
+        assert!(holds("0&1|2&3", &[1, 0, 1, 1]));
+        assert!(!holds("0&1|2&3", &[1, 0, 1, 0]));
         assert!(holds("(0&1|2)", &[0, 0, 1]));
         assert!(!holds("(0&1|2&3)", &[0, 0, 1, 1]));
         assert!(holds("(0&1|2&3)", &[1, 0, 1, 1]));

@@ -56,7 +56,8 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
         }
     }
 
-    let mut builder = SetBuilder::new().ignore(ignore).pua(config.pua.clone());
+    let mut builder =
+        SetBuilder::new().ignore(ignore).pua(config.pua.clone()).strict_frames(config.strict);
     let mut report = LoadReport::default();
     let mut any_text = false;
     for source in sources {
