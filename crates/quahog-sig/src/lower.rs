@@ -424,7 +424,7 @@ impl SetBuilder {
 
     fn subsignature(&mut self, field: Field<'_>, target: Target) -> Result<SubRow, Error> {
         let not_yet_built = |what| Err(field.error(ErrorKind::Unsupported(what)));
-        let (offset, pattern, modifiers) = match Subsignature::parse(field)? {
+        let (offset, pattern, modifiers) = match Subsignature::parse(field) {
             Subsignature::Hex { offset, pattern, modifiers } => (offset, pattern, modifiers),
             Subsignature::ByteCompare(_) => return not_yet_built("byte compare"),
             Subsignature::FuzzyImage(_) => return not_yet_built("fuzzy image hash"),

@@ -298,9 +298,8 @@ impl Walk<'_> {
             Element::Class { class, negated } => {
                 byte.map(|b| inner_class(class, b, rest) != negated)
             }
-            Element::High(value) => {
-                byte.map(|b| (b & 0xf0 == value) || (self.nocase && fold(b) & 0xf0 == value))
-            }
+            // Nibbles are those of the byte as it is, `::i` or not (clamscan 1.4.6).
+            Element::High(value) => byte.map(|b| b & 0xf0 == value),
             Element::Low(value) => byte.map(|b| b & 0x0f == value),
             Element::Set { bytes, negated } => byte.map(|b| bytes.contains(&b) != negated),
         };
@@ -335,14 +334,10 @@ impl Walk<'_> {
     }
 }
 
-fn fold(byte: u8) -> u8 {
-    byte.to_ascii_lowercase()
-}
-
 /// Whether a byte tied to a part is this one.
 fn anchor_fits(anchor: AnchorByte, nocase: bool, byte: u8) -> bool {
-    let fits = |byte: u8| byte & anchor.mask == anchor.value;
-    fits(byte) || (nocase && fits(fold(byte)))
+    let byte = if nocase && anchor.mask == 0xff { byte.to_ascii_lowercase() } else { byte };
+    byte & anchor.mask == anchor.value
 }
 
 fn left(part: &Part<'_>, nocase: bool, haystack: &[u8], start: usize) -> bool {

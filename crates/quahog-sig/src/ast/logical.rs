@@ -123,37 +123,36 @@ impl fmt::Display for Logical<'_> {
 
 impl<'l> Subsignature<'l> {
     /// Tells the forms apart.
-    ///
-    /// # Errors
-    ///
-    /// A hex subsignature of one `:` too many.
-    pub fn parse(field: Field<'l>) -> Result<Subsignature<'l>, Error> {
+    pub fn parse(field: Field<'l>) -> Subsignature<'l> {
         let text = field.text;
         if text.contains(&b'/') {
-            return Ok(Subsignature::Pcre(field));
+            return Subsignature::Pcre(field);
         }
         if text.starts_with(b"fuzzy_img#") {
-            return Ok(Subsignature::FuzzyImage(field));
+            return Subsignature::FuzzyImage(field);
         }
         if text.starts_with(b"${") {
-            return Ok(Subsignature::Macro(field));
+            return Subsignature::Macro(field);
         }
         if text.contains(&b'#') && text.contains(&b'(') {
-            return Ok(Subsignature::ByteCompare(field));
+            return Subsignature::ByteCompare(field);
         }
         let colons: Vec<usize> = memchr::memchr_iter(b':', text).collect();
         let end = text.len();
         let (offset, pattern, modifiers) = match *colons.as_slice() {
             [] => (None, field, None),
             [a] => (Some(field.slice(0, a)), field.slice(a + 1, end), None),
-            [a, b] if b == a + 1 => (None, field.slice(0, a), Some(field.slice(b + 1, end))),
-            [a, b, c] if c == b + 1 => {
+            // Whatever stands between the two colons means nothing.
+            [a, b] => (None, field.slice(0, a), Some(field.slice(b + 1, end))),
+            [a, b, c] => {
                 let pattern = field.slice(a + 1, b);
                 (Some(field.slice(0, a)), pattern, Some(field.slice(c + 1, end)))
             }
-            _ => return Err(field.error(ErrorKind::FieldCount)),
+            // `6162::i*6364::i` is the plain pattern `6162`: so says clamscan 1.4.6,
+            // and a signature of main.ldb is written so.
+            [a, ..] => (None, field.slice(0, a), None),
         };
-        Ok(Subsignature::Hex { offset, pattern, modifiers })
+        Subsignature::Hex { offset, pattern, modifiers }
     }
 }
 
@@ -186,16 +185,21 @@ mod tests {
             Subsignature::parse(line)
         };
         use crate::Span;
-        assert!(matches!(parse(b"0(>>2#hb2#=0x1f)"), Ok(Subsignature::ByteCompare(_))));
-        assert!(matches!(parse(b"0&1/a:b/"), Ok(Subsignature::Pcre(_))));
-        assert!(matches!(parse(b"${6-7}12$"), Ok(Subsignature::Macro(_))));
-        let Ok(Subsignature::Hex { offset, pattern, modifiers }) = parse(b"EOF-20:6162::iw") else {
+        assert!(matches!(parse(b"0(>>2#hb2#=0x1f)"), Subsignature::ByteCompare(_)));
+        assert!(matches!(parse(b"0&1/a:b/"), Subsignature::Pcre(_)));
+        assert!(matches!(parse(b"${6-7}12$"), Subsignature::Macro(_)));
+        let Subsignature::Hex { offset, pattern, modifiers } = parse(b"EOF-20:6162::iw") else {
             panic!("a hex subsignature");
         };
         assert_eq!(offset.unwrap().text, b"EOF-20");
         assert_eq!((pattern.text, modifiers.unwrap().text), (&b"6162"[..], &b"iw"[..]));
         // `6162:i` is offset "6162" and pattern "i", which is no pattern.
-        assert!(matches!(parse(b"6162:i"), Ok(Subsignature::Hex { modifiers: None, .. })));
-        assert!(parse(b"1:2:3").is_err());
+        assert!(matches!(parse(b"6162:i"), Subsignature::Hex { modifiers: None, .. }));
+        let Subsignature::Hex { offset: None, pattern, modifiers: None } =
+            parse(b"6162::i*6364::i")
+        else {
+            panic!("a plain pattern");
+        };
+        assert_eq!(pattern.text, b"6162");
     }
 }

@@ -12,7 +12,7 @@
 //! `(0&(1|2))&3`). That is how clamscan 1.4.6 reads them, and what signatures
 //! are written for.
 
-use crate::ast::Field;
+use crate::ast::{Field, number};
 use crate::body::write_varint;
 use crate::{Error, ErrorKind, Span};
 
@@ -246,15 +246,13 @@ impl Compiler<'_> {
 
     /// Compiles `id [cmp]` or `( ... ) [cmp]`.
     fn term(&mut self, field: Field<'_>, depth: u32) -> Result<(), Error> {
-        let blanks = field.text.iter().take_while(|b| b.is_ascii_whitespace()).count();
-        let field = field.slice(blanks, field.text.len());
         if field.text.first() != Some(&b'(') {
             return self.id(field);
         }
         let close = matching_parenthesis(field.text).unwrap_or(field.text.len());
         let inner = field.slice(1, close);
         let tail = field.slice((close + 1).min(field.text.len()), field.text.len());
-        let comparison = comparison(tail)?;
+        let comparison = group_comparison(tail)?;
         match operators(inner.text).last() {
             Some(at) => {
                 let right = inner.slice(at + 1, inner.text.len());
@@ -274,6 +272,8 @@ impl Compiler<'_> {
     }
 
     fn id(&mut self, field: Field<'_>) -> Result<(), Error> {
+        let blanks = field.text.iter().take_while(|b| b.is_ascii_whitespace()).count();
+        let field = field.slice(blanks, field.text.len());
         let digits = field.text.iter().take_while(|b| b.is_ascii_digit()).count();
         if digits == 0 {
             return Err(field.error(ErrorKind::ExpectedOperand));
@@ -289,8 +289,7 @@ impl Compiler<'_> {
         self.highest = self.highest.max(id);
         match comparison {
             None => self.out.push(id),
-            // `,Y` after a single number means nothing (clamscan 1.4.6).
-            Some((comparison, _)) => {
+            Some(comparison) => {
                 self.out.extend_from_slice(&[OP_COMPARE, id, comparison.sign as u8]);
                 write_varint(self.out, comparison.value);
             }
@@ -330,25 +329,45 @@ fn matching_parenthesis(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// Reads `>X,Y`, wherever in the text it stands; of several signs the last counts.
-fn comparison(field: Field<'_>) -> Result<Option<(Comparison, u32)>, Error> {
-    let sign = |b: &u8| matches!(b, b'=' | b'<' | b'>');
-    let Some(at) = field.text.iter().rposition(sign) else { return Ok(None) };
-    let number = |from: usize| {
-        let tail = field.slice(from.min(field.text.len()), field.text.len());
-        let len = tail.text.iter().take_while(|b| b.is_ascii_digit()).count();
-        let digits = tail.slice(0, len);
-        let value = if len == 0 { None } else { digits.number(ErrorKind::ExpectedNumber).ok() };
-        value.map(|value| (value, from + len)).ok_or(tail.error(ErrorKind::ExpectedNumber))
-    };
-    let (value, end) = number(at + 1)?;
-    let distinct = if field.text.get(end) == Some(&b',') { number(end + 1)?.0 } else { 0 };
-    let sign = match field.text[at] {
-        b'=' => Sign::Equal,
-        b'<' => Sign::Less,
-        _ => Sign::More,
-    };
-    Ok(Some((Comparison { sign, value }, distinct)))
+/// Reads the comparison after a number. What stands between and after means
+/// nothing, `,Y` included, and of several signs the last counts (clamscan 1.4.6).
+fn comparison(field: Field<'_>) -> Result<Option<Comparison>, Error> {
+    let Some(at) = field.text.iter().rposition(|&b| sign(b).is_some()) else { return Ok(None) };
+    let sign = sign(field.text[at]).unwrap_or(Sign::Equal);
+    let tail = field.slice(at + 1, field.text.len());
+    let value = leading_number(tail).ok_or(tail.error(ErrorKind::ExpectedNumber))?;
+    Ok(Some(Comparison { sign, value }))
+}
+
+/// Reads the comparison after a group: `>X` or `>X,Y`, and nothing else; gives
+/// also `Y`, 0 if it is missing.
+fn group_comparison(field: Field<'_>) -> Result<Option<(Comparison, u32)>, Error> {
+    let Some(&first) = field.text.first() else { return Ok(None) };
+    let sign = sign(first).ok_or(field.error(ErrorKind::ExpectedNumber))?;
+    let tail = field.slice(1, field.text.len());
+    let wrong = tail.error(ErrorKind::ExpectedNumber);
+    if tail.text.iter().any(|b| !b.is_ascii_digit() && *b != b',') {
+        return Err(wrong);
+    }
+    let value = leading_number(tail).ok_or(wrong)?;
+    let comma = memchr::memchr(b',', tail.text);
+    let distinct = comma.and_then(|at| leading_number(tail.slice(at + 1, tail.text.len())));
+    Ok(Some((Comparison { sign, value }, distinct.unwrap_or(0))))
+}
+
+fn sign(byte: u8) -> Option<Sign> {
+    match byte {
+        b'=' => Some(Sign::Equal),
+        b'<' => Some(Sign::Less),
+        b'>' => Some(Sign::More),
+        _ => None,
+    }
+}
+
+/// The number that a text begins with, if it begins with a digit.
+fn leading_number(field: Field<'_>) -> Option<u32> {
+    let len = field.text.iter().take_while(|b| b.is_ascii_digit()).count();
+    if len == 0 { None } else { number(&field.text[..len]) }
 }
 
 #[cfg(test)]
@@ -394,7 +413,9 @@ mod tests {
 
     #[test]
     fn rubbish_after_a_number_means_nothing() {
-        for text in ["0x", " 0", "0 ", "(0)", "((0))", "0>=1", "0==1", "0=1,7"] {
+        for text in
+            ["0x", " 0", "0 ", "(0)", "((0))", "0>=1", "0==1", "0=1,7", "0=1,", "0 x>0", "( 0 )"]
+        {
             assert!(holds(text, &[1]), "{text}");
         }
         assert!(holds("0 & 1", &[1, 1]));

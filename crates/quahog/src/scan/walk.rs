@@ -211,8 +211,9 @@ impl<'w> Walk<'w> {
     /// searched, as in ClamAV.
     fn html(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
         let mut views = html::HtmlViews::default();
-        html::normalize(layer.bytes(), &mut views);
-        self.charge(layer.bytes().len())?;
+        if let Some(shortfall) = html::normalize(layer.bytes(), self.budget, &mut views) {
+            self.missing(shortfall);
+        }
         self.look(&Layer::view(&views.nocomment, layer), Look::Html, "html")?;
         self.look(&Layer::view(&views.notags, layer), Look::Html, "html-tags")?;
         if let Some(script) = &views.javascript {
