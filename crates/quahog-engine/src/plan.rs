@@ -28,12 +28,12 @@ struct Trigger {
 /// ClamAV searches by lies before the cut.
 fn of_pattern(pattern: Pattern<'_>) -> Option<Trigger> {
     let literals = pattern.parts().flat_map(|part| {
-        part.elements().take_while(|element| *element != Element::Cut).filter_map(|element| {
-            match element {
+        part.elements().take_while(|element| !matches!(element, Element::Cut { .. })).filter_map(
+            |element| match element {
                 Element::Literal(text) => Some(text),
                 _ => None,
-            }
-        })
+            },
+        )
     });
     let windows = literals.flat_map(|text| text.windows(text.len().min(MAX_TRIGGER)));
     let best = windows.max_by_key(|window| literal::score(window))?;

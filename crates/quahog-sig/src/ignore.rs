@@ -64,7 +64,7 @@ fn bare_name(name: &[u8]) -> &[u8] {
         return bare;
     }
     if name.ends_with(b"}")
-        && let Some(at) = name.windows(2).rposition(|pair| pair == b".{")
+        && let Some(at) = name.windows(2).position(|pair| pair == b".{")
     {
         return &name[..at];
     }

@@ -436,7 +436,7 @@ impl SetBuilder {
         let rules = Rules {
             nocase: modifiers.nocase,
             generic_alternates: modifiers.any(),
-            wide_words: modifiers.fullword && modifiers.wide,
+            wide_words: modifiers.wide,
             three_plain_bytes: false,
             filtered: target.is_filtered(),
         };

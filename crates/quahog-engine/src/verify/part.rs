@@ -151,7 +151,7 @@ fn anchor(part: Part<'_>) -> Option<Anchor<'_>> {
     let mut before = RangeBounds { min: 0, max: 0 };
     let mut best: Option<(u32, Anchor<'_>)> = None;
     for element in part.elements() {
-        if element == Element::Cut {
+        if matches!(element, Element::Cut { .. }) {
             break;
         }
         if let Element::Literal(text) = element {
@@ -171,7 +171,7 @@ fn anchor(part: Part<'_>) -> Option<Anchor<'_>> {
 /// The fewest and the most bytes that an element takes.
 pub(crate) fn lengths(element: Element<'_>) -> (usize, usize) {
     match element {
-        Element::Cut => (0, 0),
+        Element::Cut { .. } => (0, 0),
         Element::Class { class: CharClass::Line, negated: false } => (1, 2),
         Element::Class { .. } | Element::High(_) | Element::Low(_) | Element::Set { .. } => (1, 1),
         Element::Fixed(strings) => (strings.len, strings.len),
@@ -200,12 +200,16 @@ fn matches(
     let Buffers { current, next, ends } = buffers;
     current.clear();
     current.push(start);
-    let mut walk = Walk { haystack, nocase, cut: false, was_cut: false };
+    let walk = Walk { haystack, nocase };
+    let mut may_cut = false;
+    let mut cut = false;
     for element in part.elements() {
-        if element == Element::Cut {
-            walk.cut = true;
+        if let Element::Cut { rest } = element {
+            current.retain(|&at| haystack.len() - at >= rest as usize);
+            may_cut = true;
             continue;
         }
+        cut |= may_cut && current.iter().any(|&at| walk.is_cut(element, at));
         next.clear();
         for &at in current.iter() {
             walk.step(element, at, next);
@@ -221,7 +225,10 @@ fn matches(
     }
     ends.clear();
     ends.extend(current.iter().copied().filter(|&end| right(part, nocase, haystack, end)));
-    if walk.was_cut && !ends.contains(&haystack.len()) {
+    // Where the part was cut, a class on the right sees the end of the file,
+    // and a byte on the right is not there.
+    let cut_fits = part.right_byte.is_none() && part.right_class.is_none_or(|(_, neg)| !neg);
+    if cut && cut_fits && !ends.contains(&haystack.len()) {
         ends.push(haystack.len());
     }
     !ends.is_empty()
@@ -230,91 +237,69 @@ fn matches(
 struct Walk<'h> {
     haystack: &'h [u8],
     nocase: bool,
-    /// Whether the end of the buffer may end the part from here on.
-    cut: bool,
-    /// Whether it has.
-    was_cut: bool,
 }
 
 impl Walk<'_> {
-    /// Pushes the positions behind `element` at `at`.
-    fn step(&mut self, element: Element<'_>, at: usize, out: &mut Vec<usize>) {
-        // Positions never pass the end.
-        let rest = &self.haystack[at.min(self.haystack.len())..];
-        let byte = rest.first().copied();
-        let one = match element {
+    /// What stands from a position on; positions never pass the end.
+    fn rest(&self, at: usize) -> &[u8] {
+        &self.haystack[at.min(self.haystack.len())..]
+    }
+
+    /// Whether the end of the buffer comes between two bytes of `element` at
+    /// `at`, which ends a part that may be cut. It may not come within a
+    /// branch, but within a negated alternate (clamscan 1.4.6).
+    fn is_cut(&self, element: Element<'_>, at: usize) -> bool {
+        let rest = self.rest(at);
+        match element {
+            _ if rest.is_empty() => true,
             Element::Literal(text) => {
-                let len = text.len().min(rest.len());
-                if !self.equal(&rest[..len], &text[..len]) {
-                    return;
-                }
-                if len == text.len() {
-                    out.push(at + len);
-                } else if self.cut {
-                    self.was_cut = true;
-                }
-                return;
+                rest.len() < text.len() && self.equal(rest, &text[..rest.len()])
             }
-            Element::Skip(count) => {
-                if count as usize <= rest.len() {
-                    out.push(at + count as usize);
-                } else if self.cut {
-                    self.was_cut = true;
-                }
-                return;
-            }
-            Element::Fixed(strings) => {
-                match rest.get(..strings.len) {
-                    Some(window) => {
-                        if strings.strings().any(|s| s == window) != strings.negated {
-                            out.push(at + strings.len);
-                        }
-                    }
-                    None if self.cut && !strings.negated => {
-                        let fits = |s: &[u8]| s.get(..rest.len()) == Some(rest);
-                        self.was_cut |= strings.strings().any(fits);
-                    }
-                    None => {}
-                }
-                return;
-            }
-            Element::Branches(branches) => {
-                for branch in branches.iter() {
-                    self.branch(branch, at, out);
-                }
-                return;
-            }
-            Element::Cut => {
-                out.push(at);
-                return;
-            }
-            Element::Class { class: CharClass::Line, negated: false } => {
-                if rest.starts_with(b"\r\n") {
-                    out.push(at + 2);
-                    return;
-                }
-                byte.map(|b| b == b'\n')
-            }
-            Element::Class { class, negated } => {
-                byte.map(|b| inner_class(class, b, rest) != negated)
-            }
-            // Nibbles are those of the byte as it is, `::i` or not (clamscan 1.4.6).
-            Element::High(value) => byte.map(|b| b & 0xf0 == value),
-            Element::Low(value) => byte.map(|b| b & 0x0f == value),
-            Element::Set { bytes, negated } => byte.map(|b| bytes.contains(&b) != negated),
-        };
-        match one {
-            Some(true) => out.push(at + 1),
-            Some(false) => {}
-            None => {
-                let negated_set = matches!(element, Element::Set { negated: true, .. });
-                self.was_cut |= self.cut && !negated_set;
-            }
+            Element::Skip(count) => rest.len() < count as usize,
+            Element::Fixed(strings) => strings.negated && rest.len() < strings.len,
+            _ => false,
         }
     }
 
+    /// Pushes the positions behind `element` at `at`.
+    fn step(&self, element: Element<'_>, at: usize, out: &mut Vec<usize>) {
+        let rest = self.rest(at);
+        let one = |fits: bool| if fits { Some(1) } else { None };
+        let byte = rest.first().copied();
+        let len = match element {
+            Element::Branches(branches) => {
+                branches.iter().for_each(|branch| self.branch(branch, at, out));
+                None
+            }
+            Element::Class { class: CharClass::Line, negated: false }
+                if rest.starts_with(b"\r\n") =>
+            {
+                Some(2)
+            }
+            Element::Class { class, negated } => {
+                byte.and_then(|b| one(inner_class(class, b, rest) != negated))
+            }
+            Element::Cut { .. } => Some(0),
+            Element::Fixed(strings) => rest.get(..strings.len).and_then(|window| {
+                let listed = strings.strings().any(|string| string == window);
+                (listed != strings.negated).then_some(strings.len)
+            }),
+            // Nibbles are those of the byte as it is, `::i` or not (clamscan 1.4.6).
+            Element::High(value) => byte.and_then(|b| one(b & 0xf0 == value)),
+            Element::Low(value) => byte.and_then(|b| one(b & 0x0f == value)),
+            Element::Literal(text) => rest
+                .get(..text.len())
+                .and_then(|window| self.equal(window, text).then_some(text.len())),
+            Element::Set { bytes, negated } => {
+                byte.and_then(|b| one(bytes.contains(&b) != negated))
+            }
+            Element::Skip(count) => (count as usize <= rest.len()).then_some(count as usize),
+        };
+        out.extend(len.map(|len| at + len));
+    }
+
     /// Pushes the positions behind a branch. Branches nest at most 16 deep.
-    fn branch(&mut self, elements: Elements<'_>, at: usize, out: &mut Vec<usize>) {
+    fn branch(&self, elements: Elements<'_>, at: usize, out: &mut Vec<usize>) {
         let mut current = vec![at];
         let mut next = Vec::new();
         for element in elements {
@@ -374,8 +359,10 @@ fn right(part: &Part<'_>, nocase: bool, haystack: &[u8], end: usize) -> bool {
             (CharClass::Line, [b'\n', ..] | [b'\r', b'\n', ..]) => true,
             (CharClass::Line, _) => false,
             (CharClass::Word, [b, ..]) => !b.is_ascii_alphanumeric(),
-            (CharClass::WideWord, [a, b, ..]) => !(a.is_ascii_alphanumeric() && *b == 0),
-            (CharClass::WideWord, [_]) => true,
+            // A letter at the very end counts as a wide one.
+            (CharClass::WideWord, [a, rest @ ..]) => {
+                !(a.is_ascii_alphanumeric() && rest.first().is_none_or(|&b| b == 0))
+            }
         };
         fits != negated
     };

@@ -20,7 +20,7 @@ pub enum CharClass {
     Line,
     /// `(W)`: no letter and no digit.
     Word,
-    /// `(W)` in a wide full-word pattern: the pair is not (letter or digit, NUL).
+    /// `(W)` at an end of a wide pattern: the pair is not (letter or digit, NUL).
     WideWord,
 }
 
@@ -191,9 +191,12 @@ pub enum Element<'c> {
         /// Whether the byte must not be in it.
         negated: bool,
     },
-    /// Takes nothing. From here on the end of the buffer ends the part, as
-    /// long as the part's least length fitted ("cut tail").
-    Cut,
+    /// Takes nothing. From here on the end of the buffer may end the part ("cut
+    /// tail"), provided that this many bytes are left.
+    Cut {
+        /// The least length of what follows.
+        rest: u32,
+    },
     /// Strings of one length, one of which must (or, negated, must not) stand here.
     Fixed(Alternate<'c>),
     /// A byte with this high nibble (in the upper four bits).
@@ -344,7 +347,7 @@ impl<'c> Reader<'c> {
                 let len = self.varint()?;
                 Element::Branches(Branches { code: self.take(len as usize)? })
             }
-            OP_CUT => Element::Cut,
+            OP_CUT => Element::Cut { rest: self.varint()? },
             _ => return None,
         })
     }
@@ -421,8 +424,9 @@ impl Writer {
         self.code.extend_from_slice(&inner);
     }
 
-    pub(super) fn cut(&mut self) {
+    pub(super) fn cut(&mut self, rest: u32) {
         self.op(OP_CUT);
+        self.varint(rest);
     }
 
     pub(super) fn anchor(&mut self, anchor: AnchorByte) {

@@ -77,9 +77,6 @@ impl Block {
         let mut block = Block::plain(Target::ANY);
         let mut target = None;
         let mut engine_min = None;
-        // An unknown word leaves the signature out before a missing `Target`
-        // is noticed, but a missing colon refuses the line either way.
-        let mut unknown = None;
         let mut needs = [None; 2]; // executable targets, PE
         let mut needs_level = None;
         for (at, attribute) in logical.attributes().enumerate() {
@@ -110,7 +107,7 @@ impl Block {
                 }
                 b"Container" => match FileType::from_name(value.text) {
                     Some(file_type) => block.container = Some(file_type),
-                    None => unknown = unknown.or(Some(value.error(ErrorKind::FileTypeUnknown))),
+                    None => return Err(value.error(ErrorKind::FileTypeUnknown)),
                 },
                 b"Intermediates" => {
                     let names: Vec<_> = value.text.split(|&b| b == b'>').collect();
@@ -119,9 +116,7 @@ impl Block {
                     }
                     match names.iter().map(|name| FileType::from_name(name)).collect() {
                         Some(types) => block.intermediates = types,
-                        None => {
-                            unknown = unknown.or(Some(value.error(ErrorKind::FileTypeUnknown)));
-                        }
+                        None => return Err(value.error(ErrorKind::FileTypeUnknown)),
                     }
                 }
                 b"IconGroup1" | b"IconGroup2" => {
@@ -131,14 +126,12 @@ impl Block {
                 }
                 b"HandlerType" => match FileType::from_name(value.text) {
                     Some(file_type) => block.handler = Some(file_type),
-                    None => unknown = unknown.or(Some(value.error(ErrorKind::FileTypeUnknown))),
+                    None => return Err(value.error(ErrorKind::FileTypeUnknown)),
                 },
-                _ => unknown = unknown.or(Some(key.error(ErrorKind::AttributeUnknown))),
+                // An unknown word leaves the signature out whatever stands behind it.
+                _ => return Err(key.error(ErrorKind::AttributeUnknown)),
             }
             needs_level = needs_level.or(Some(key));
-        }
-        if let Some(error) = unknown {
-            return Err(error);
         }
         if let Some(key) = needs_level
             && engine_min.is_none_or(|min| min < 51)

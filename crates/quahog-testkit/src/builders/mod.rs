@@ -1,0 +1,4 @@
+//! Builders of small inputs: signed databases and mails.
+
+pub mod cvd;
+pub mod mail;
