@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use quahog_engine::{Engine, Hit, Layer, Look, Scratch, Unmetered};
 use quahog_sig::ast::Ignore;
 use quahog_sig::model::{FileType, Target};
-use quahog_sig::{Error, Format, IgnoreList, Lines, SetBuilder, Severity, SignatureSet};
+use quahog_sig::{
+    Admission, Error, ErrorKind, Format, IgnoreList, Lines, SetBuilder, Severity, SignatureSet,
+    Span,
+};
 use quahog_testkit::ArbitraryCase;
 use quahog_testkit::reference::{self, Options};
 
