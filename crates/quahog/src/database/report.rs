@@ -62,8 +62,8 @@ impl LoadReport {
     /// The sums over all files.
     pub fn counts(&self) -> Counts {
         let mut sum = Counts::default();
-        for member in self.files.iter().flat_map(|file| &file.members) {
-            sum.add(&member.counts);
+        for file in &self.files {
+            sum.add(&file.counts());
         }
         sum
     }
@@ -93,6 +93,17 @@ pub struct FileReport {
     pub outcome: Outcome,
     /// Its text: the file itself, or the members of a container.
     pub members: Vec<MemberReport>,
+}
+
+impl FileReport {
+    /// The sums over its members.
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for member in &self.members {
+            sum.add(&member.counts);
+        }
+        sum
+    }
 }
 
 /// What became of a file.

@@ -1,1 +1,103 @@
-//! later
+//! Real databases, where they are beside the checkout.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use quahog::{Config, Database};
+
+use crate::Folder;
+
+/// File, then lines that are admitted, left out as unsupported, unknown.
+///
+/// The sums are the counts of the data's own README. What is unsupported as
+/// yet: regular expressions, offsets into executables, conditions on their
+/// headers, icon groups, `HandlerType`.
+const COUNTS: &[(&str, &str, [u64; 3])] = &[
+    ("clamav-main-62", "main.ldb", [38_096, 793, 0]),
+    ("clamav-main-62", "main.hdb", [82_211, 0, 0]),
+    ("clamav-main-62", "main.fp", [513, 0, 0]),
+    ("clamav-main-62", "main.sfp", [1, 0, 0]),
+    ("clamav-daily-2024", "daily-part.hsb", [146_348, 0, 0]),
+    ("clamav-daily-2024", "daily.ndb", [252, 6, 0]),
+    ("clamav-daily-2024", "daily.fp", [483, 0, 0]),
+    ("clamav-daily-2024", "daily.hdb", [2, 0, 0]),
+    ("clamav-daily-2024", "daily.sfp", [1, 0, 0]),
+    ("clamav-daily-2024", "daily.ign2", [255, 0, 0]),
+    ("clamav-2003", "viruses.db", [8_715, 0, 0]),
+    ("clamav-2003", "viruses2.db", [154, 0, 0]),
+    ("phpmussel", "target0.ndb", [2_811, 0, 0]),
+    ("phpmussel", "target1.ndb", [2_513, 0, 0]),
+    ("phpmussel", "target2.ndb", [800, 0, 0]),
+    ("phpmussel", "target3.ndb", [4_669, 0, 0]),
+    ("phpmussel", "target4.ndb", [1_161, 0, 0]),
+    ("phpmussel", "target5.ndb", [15, 0, 0]),
+    ("phpmussel", "target6.ndb", [75, 0, 0]),
+    ("phpmussel", "target7.ndb", [1_544, 0, 0]),
+    ("phpmussel", "target10.ndb", [102, 0, 0]),
+    ("phpmussel", "target11.ndb", [278, 0, 0]),
+    ("phpmussel", "target12.ndb", [166, 0, 0]),
+    ("rfxn", "rfxn.ndb", [2_035, 0, 0]),
+    ("rfxn", "rfxn.hdb", [12_735, 0, 0]),
+    ("twinclams", "twinclams.ldb", [229, 647, 1]),
+    ("twinclams", "twinwave.ign2", [20, 0, 0]),
+    ("clam-punch", "MiscreantPunch099-Low.ldb", [567, 525, 0]),
+    ("clam-punch", "miscreantpunch099.ldb", [581, 524, 0]),
+    ("clam-punch", "exexor99.ldb", [508, 0, 0]),
+    ("clam-punch", "MiscreantPunch099-INFO-Low.ldb", [17, 4, 0]),
+    ("clam-punch", "miscreantpunch.ldb", [52, 0, 0]),
+    ("clam-punch", "miscreantpunch.hdb", [38, 0, 0]),
+    ("ditekshen", "clamav.ldb", [155, 2, 0]),
+    ("ditekshen", "indicator_rmm.ldb", [18, 0, 0]),
+    ("malscan", "custom.ndb", [71, 0, 0]),
+    ("malscan", "custom.hdb", [2_344, 0, 0]),
+];
+
+fn real() -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/real");
+    path.is_dir().then_some(path)
+}
+
+/// A real file; the large ones are kept compressed.
+fn read(folder: &str, name: &str) -> Option<Vec<u8>> {
+    let path = real()?.join(folder).join(name);
+    if let Ok(bytes) = std::fs::read(&path) {
+        return Some(bytes);
+    }
+    let packed = std::fs::read(path.with_file_name(format!("{name}.gz"))).ok()?;
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+#[test]
+fn real_databases_load_with_their_known_counts() {
+    if real().is_none() {
+        println!("skipped: the real databases are not beside this checkout");
+        return;
+    }
+    for &(folder, name, expected) in COUNTS {
+        let bytes = read(folder, name).unwrap_or_else(|| panic!("{folder}/{name} is readable"));
+        let own = Folder::of(&[(name, bytes)]);
+        let (_, report) = Database::load(&Config::new([own.path()])).expect("loads");
+        let counts = report.counts();
+        assert_eq!(counts.malformed, 0, "{name}: {:?}", report.diagnostics.first());
+        assert_eq!([counts.admitted, counts.unsupported, counts.unknown], expected, "{name}");
+    }
+}
+
+#[test]
+fn real_containers_verify() {
+    let Some(real) = real() else {
+        println!("skipped: the real databases are not beside this checkout");
+        return;
+    };
+    for folder in ["clamav-bytecode", "clamav-test-series"] {
+        let (_, report) = Database::load(&Config::new([real.join(folder)])).expect("loads");
+        assert!(!report.any_refused());
+        let official = report.files.iter().filter(|file| {
+            matches!(&file.outcome, quahog::database::Outcome::Loaded { trust, .. }
+                if trust.is_official())
+        });
+        assert!(official.count() >= 3);
+    }
+}
