@@ -220,8 +220,7 @@ mod tests {
 
     #[test]
     fn the_room_of_a_part_shrinks_with_what_was_spent() {
-        let budget =
-            Budget::new(Limits { part_bytes: 10, total_bytes: 15, ..Limits::default() });
+        let budget = Budget::new(Limits { part_bytes: 10, total_bytes: 15, ..Limits::default() });
         assert_eq!(budget.part_room(), (10, Shortfall::PartBytes));
         budget.spend(10);
         assert_eq!(budget.part_room(), (5, Shortfall::TotalBytes));

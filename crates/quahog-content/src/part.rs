@@ -11,8 +11,9 @@ use crate::Shortfall;
 #[derive(Clone, Debug)]
 pub struct Part<'p> {
     /// The decoded bytes; `None` if they could not be had at all (encrypted,
-    /// unsupported). With a [`shortfall`](Self::shortfall) beside them they
-    /// are the first bytes only.
+    /// unsupported), or, without a [`shortfall`](Self::shortfall), if the same
+    /// bytes were handed out before under another name. With a shortfall
+    /// beside them they are the first bytes only.
     pub bytes: Option<&'p [u8]>,
     /// The name that the container gives, decoded to Unicode as far as that
     /// goes (bytes that are no text become U+FFFD); `None` if it gives none.

@@ -1,1 +1,11 @@
 //! Normalised views of text: what signatures for text and HTML are matched on.
+//!
+//! [`plain`] folds case and white space of any text. [`html`] makes the three
+//! views of an HTML document and finds the payloads of its `data:` URLs; its
+//! scripts are written anew by an inner module.
+
+pub mod plain;
+
+mod entities;
+pub mod html;
+mod script;

@@ -3,6 +3,7 @@
 mod gzip;
 mod zip;
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::ops::ControlFlow;
 
@@ -39,7 +40,7 @@ fn parts_within(format: Format, bytes: &[u8], limits: Limits) -> (Vec<Found>, Op
     let shortfall = open(format, bytes, &budget, &mut |part| {
         found.push(Found {
             bytes: part.bytes.map(<[u8]>::to_vec),
-            name: part.name.map(|name| name.into_owned()),
+            name: part.name.map(Cow::into_owned),
             shortfall: part.shortfall,
             entry: part.entry,
         });

@@ -1,0 +1,4 @@
+//! Normalised views of text.
+
+mod html;
+mod plain;
