@@ -24,6 +24,7 @@ import shutil
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True  # the checkout stays as it is
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import plant  # noqa: E402
 

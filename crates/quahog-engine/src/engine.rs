@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::context::{Layer, Look};
 use crate::digest::HashIndexes;
-use crate::identify::Identifier;
+use crate::identify::{Identifier, Inside};
 use crate::meter::{Interrupted, Meter};
 use crate::offset::starts;
 use crate::plan;
@@ -283,8 +283,8 @@ impl Engine {
         self.inner.identifier.by_head(bytes, &mut scratch.buffers)
     }
 
-    /// What a layer of text turns out to be when all of it is searched: HTML
-    /// or a message, which have their magic anywhere.
+    /// What a layer holds when all of it is searched: HTML or a message, which
+    /// have their magic anywhere. `by_head` is its type by its first bytes.
     ///
     /// # Errors
     ///
@@ -292,10 +292,11 @@ impl Engine {
     pub fn identify_content(
         &self,
         bytes: &[u8],
+        by_head: FileType,
         scratch: &mut Scratch,
         meter: &dyn Meter,
-    ) -> Result<Option<FileType>, Interrupted> {
-        self.inner.identifier.by_content(bytes, &mut scratch.buffers, meter)
+    ) -> Result<Inside, Interrupted> {
+        self.inner.identifier.by_content(bytes, by_head, &mut scratch.buffers, meter)
     }
 
     /// Whether an allow list names this layer or one around it.

@@ -49,4 +49,5 @@ pub use crate::context::{Layer, Look};
 pub use crate::engine::{
     BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, is_weak,
 };
+pub use crate::identify::Inside;
 pub use crate::meter::{Interrupted, Meter, Unmetered};

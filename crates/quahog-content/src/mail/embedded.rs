@@ -324,6 +324,21 @@ fn entity(text: &[u8], at: usize) -> Step {
     Step::Found(embedded, body)
 }
 
+/// The length of the header blocks that a body begins with: of each the first
+/// field speaks of content, and blank lines may stand before it.
+pub(super) fn leading_fields(body: &[u8]) -> usize {
+    let mut length = 0;
+    loop {
+        let rest = body.get(length..).unwrap_or_default();
+        let block = rest.trim_ascii_start();
+        if !is_content_field(&block[..line_end(block, 0)]) {
+            return length;
+        }
+        // At least the line that was looked at.
+        length += rest.len() - block.len() + Header::parse_fields(block).1;
+    }
+}
+
 fn is_content_field(line: &[u8]) -> bool {
     line.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"))
         && is_field_line(line)

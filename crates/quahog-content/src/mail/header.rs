@@ -45,8 +45,9 @@ pub(super) enum Encoding {
     /// `8bit`, `binary`, or nothing said.
     Identity,
     QuotedPrintable,
-    /// `7bit`, which liars use too, or a word that nobody knows: base64 that
-    /// says so is base64 to ClamAV.
+    /// `7bit`, which liars use too: base64 that says so is base64 to ClamAV.
+    SevenBit,
+    /// A word that nobody knows: ClamAV tries base64 and quoted-printable.
     Unknown,
     Uuencode,
     Yenc,
@@ -142,22 +143,25 @@ impl<'m> Header<'m> {
                 }
             }
         }
-        let plain =
-            |encoding: &Encoding| matches!(encoding, Encoding::Identity | Encoding::Unknown);
+        let plain = |encoding: &Encoding| {
+            matches!(encoding, Encoding::Identity | Encoding::SevenBit | Encoding::Unknown)
+        };
         if !found.iter().all(plain) {
             found.retain(|encoding| !plain(encoding));
-        } else if found.contains(&Encoding::Unknown) {
-            found = vec![Encoding::Unknown];
+            return found;
         }
-        if found.is_empty() {
-            found.push(Encoding::Identity);
-        }
-        found
+        let strongest = [Encoding::Unknown, Encoding::SevenBit, Encoding::Identity]
+            .into_iter()
+            .find(|encoding| found.contains(encoding));
+        vec![strongest.unwrap_or(Encoding::Identity)]
     }
 
     /// Whether an encoding is declared that changes bytes.
     pub(super) fn changes_bytes(&self) -> bool {
-        !matches!(self.encodings()[..], [Encoding::Identity | Encoding::Unknown])
+        !matches!(
+            self.encodings()[..],
+            [Encoding::Identity | Encoding::SevenBit | Encoding::Unknown]
+        )
     }
 
     /// Every text that some program takes for the boundary, each once.
@@ -295,6 +299,7 @@ fn encodings_in(value: &[u8]) -> Vec<Encoding> {
                     b"uuencode" | b"uue" | b"uu" => Encoding::Uuencode,
                     b"yencode" | b"yenc" => Encoding::Yenc,
                     b"binhex" | b"binhex40" | b"binhex4" | b"macbinhex40" => Encoding::BinHex,
+                    b"7bit" => Encoding::SevenBit,
                     b"8bit" | b"binary" => Encoding::Identity,
                     _ => Encoding::Unknown,
                 });

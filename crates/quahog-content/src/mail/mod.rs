@@ -17,6 +17,10 @@
 //! * A text may hold more: uuencode, yEnc, BinHex, and encoded bodies with
 //!   header fields of their own (bounces, or a multipart whose boundary nobody
 //!   can tell). They are handed out beside the text.
+//! * Blank lines at the start of a part do not belong to it, as in clamscan,
+//!   where it is text; else it comes with and without them.
+//! * A transfer encoding that nobody knows is read as base64 and as
+//!   quoted-printable, where the body looks like it.
 //! * Preambles are no parts (but what they hold is), texts after a closing
 //!   delimiter are.
 //!
@@ -109,6 +113,9 @@ struct Frame<'m> {
 struct Entity<'m> {
     header: Header<'m>,
     body: usize,
+    /// Where the body begins for those who end a header at the first line
+    /// that is no field.
+    early: Option<usize>,
     role: Role,
 }
 
@@ -182,7 +189,8 @@ impl Walker<'_, '_, '_> {
                 }
             }
             entity = if delimiter.closes {
-                Entity { header: Header::default(), body: delimiter.line.end, role: Role::Epilogue }
+                let body = delimiter.line.end;
+                Entity { header: Header::default(), body, early: None, role: Role::Epilogue }
             } else {
                 self.enter(message, delimiter.line.end, &mut frames)?
             };
@@ -200,12 +208,14 @@ impl Walker<'_, '_, '_> {
         let block = message.get(at..).unwrap_or_default();
         let (header, mut length) = Header::parse(block);
         self.budget.tick(length as u64)?;
+        let mut early = None;
         match header.junk {
             // Not a header, then, but a body whose empty line is missing.
             Some(_) if !header.any_field => length = 0,
             // Some programs take the first line that is no field for the body.
             Some(junk) => {
                 self.embedded(block.get(junk..length).unwrap_or_default())?;
+                early = Some(at + junk);
             }
             None => {}
         }
@@ -233,7 +243,7 @@ impl Walker<'_, '_, '_> {
                 }
             }
         }
-        Ok(Entity { header, body, role })
+        Ok(Entity { header, body, early, role })
     }
 
     /// The next line at or after the line start `from` that divides an open
@@ -296,7 +306,22 @@ impl Walker<'_, '_, '_> {
         // At the end of the message there is no delimiter that the last line
         // end could belong to.
         let last = end == message.len();
-        self.leaf(&entity.header, body, last, surroundings)
+        self.leaf(&entity.header, body, last, surroundings)?;
+        if !entity.header.changes_bytes() {
+            return Ok(());
+        }
+        // ClamAV reads on after an empty line if a field follows.
+        let fields = embedded::leading_fields(body);
+        if fields > 0 {
+            self.embedded(body)?;
+        }
+        let late = (fields > 0).then_some(entity.body + fields);
+        for start in entity.early.into_iter().chain(late) {
+            let body = message.get(start..end).unwrap_or_default();
+            self.budget.tick(body.len() as u64)?;
+            self.leaf(&entity.header, body, last, surroundings)?;
+        }
+        Ok(())
     }
 
     /// Hands out one leaf, in each encoding that it is said to have.
@@ -310,13 +335,23 @@ impl Walker<'_, '_, '_> {
         let leaf = Leaf::new(header, surroundings);
         // The line end before a delimiter belongs to the delimiter.
         let exact = if last { body } else { trim_line(body) };
-        for encoding in header.encodings() {
+        let encodings = header.encodings();
+        let starts = starts(&leaf, exact, surroundings.nested);
+        for &encoding in &encodings {
             match encoding {
-                Encoding::Identity => self.identity(&leaf, body, exact)?,
-                Encoding::Unknown => {
-                    self.identity(&leaf, body, exact)?;
-                    if transfer::looks_like_base64(exact) {
+                Encoding::Identity | Encoding::SevenBit | Encoding::Unknown => {
+                    for start in starts.clone() {
+                        let rest = |bytes| <[u8]>::get(bytes, start..).unwrap_or_default();
+                        self.identity(&leaf, rest(body), rest(exact))?;
+                    }
+                    if encoding != Encoding::Identity && transfer::looks_like_base64(exact) {
                         self.base64(&leaf, exact, Reading::default())?;
+                    }
+                    let escapes = encoding == Encoding::Unknown
+                        && !encodings.contains(&Encoding::QuotedPrintable)
+                        && transfer::looks_quoted(exact);
+                    if escapes {
+                        self.quoted_printable(&leaf, exact)?;
                     }
                 }
                 Encoding::Base64 => {
@@ -324,7 +359,12 @@ impl Walker<'_, '_, '_> {
                         self.base64(&leaf, exact, reading)?;
                     }
                 }
-                Encoding::QuotedPrintable => self.quoted_printable(&leaf, exact)?,
+                Encoding::QuotedPrintable => {
+                    for start in starts.clone() {
+                        let rest = exact.get(start..).unwrap_or_default();
+                        self.quoted_printable(&leaf, rest)?;
+                    }
+                }
                 Encoding::Uuencode | Encoding::Yenc | Encoding::BinHex => {
                     if !self.embedded(body)? {
                         self.identity(&leaf, body, exact)?;
@@ -656,6 +696,27 @@ fn messages(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         }
         Some(message)
     })
+}
+
+/// Where the bytes of a leaf may begin that is not in base64.
+///
+/// clamscan 1.4.6 leaves out blank lines before the first line of a part,
+/// which else would hide the magic bytes of a file. What is no text comes in
+/// its exact form too, and so does a message's only text, as there.
+fn starts(
+    leaf: &Leaf<'_>,
+    exact: &[u8],
+    nested: bool,
+) -> impl Iterator<Item = usize> + Clone + use<> {
+    let blank = exact.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let (first, second) = if blank == 0 || blank == exact.len() || leaf.message {
+        (0, None)
+    } else if leaf.text {
+        (if nested { blank } else { 0 }, None)
+    } else {
+        (0, Some(blank))
+    };
+    std::iter::once(first).chain(second)
 }
 
 /// Whether bytes pass for text: no control characters at the start that text

@@ -55,6 +55,15 @@ fn letters_after_padding(body: &[u8]) -> bool {
     false
 }
 
+/// Whether a body has an escape of quoted-printable or a soft line break.
+pub(super) fn looks_quoted(body: &[u8]) -> bool {
+    memchr::memchr_iter(b'=', body).any(|at| match body.get(at + 1..) {
+        Some([high, low, ..]) if hex(*high).is_some() && hex(*low).is_some() => true,
+        Some(rest) => soft_break(rest).is_some(),
+        None => false,
+    })
+}
+
 /// Decodes base64 as the most liberal decoders do.
 ///
 /// Bytes outside of the alphabet are skipped wherever they stand. A `=` ends a

@@ -36,7 +36,8 @@
 //! * Between `<script …>` or `<style …>` and its end white space is dropped
 //!   and `'` becomes `"`. The end of a script is `</script` before `>` or white
 //!   space, the end of a style either of the two. After `<` there, `<!` skips
-//!   to the next `>`, and a second `<` counts for nothing.
+//!   to the next `>`, a second `<` counts for nothing, and what follows a `/`
+//!   keeps its `'`.
 //! * Bytes from 80 are collected in threes and written when the next
 //!   character of text is. In attribute values only ordinary characters
 //!   (not blanks, quotes, `>` or references) do so, those of later values too;
@@ -49,8 +50,9 @@
 //!   bytes that this view writes as ASCII separate two blanks.
 //! * The first `href` of an `a` and the first `src` of an `img`, if not empty,
 //!   and a blank stand before what follows the tag, in the case in which they
-//!   were written, 1022 bytes at most, and without the last byte if
-//!   the value had lost its quote.
+//!   were written (but unknown references, `&X`, in small letters), 1022 bytes
+//!   at most, up to the first NUL, and without the last byte if the value had
+//!   lost its quote or was cut at a NUL before it.
 //! * Of each group of up to three bytes from 80 the last is replaced by the
 //!   one before it, or 00 if it is alone. This happens in scripts and styles
 //!   too, whose text is left out otherwise.
@@ -534,6 +536,7 @@ impl Machine {
     fn in_unquoted(&mut self, byte: u8) {
         match byte {
             b'"' | b'\'' if self.value.is_empty() => {
+                self.value.quoted = true;
                 self.markup.push(b'"');
                 self.state = State::Quoted(byte);
             }
@@ -709,7 +712,7 @@ impl Machine {
             }
             State::CodeTagEnd => {
                 self.end_of_code.push(byte);
-                self.markup.push(quote_or_lower(byte));
+                self.markup.push(byte.to_ascii_lowercase());
             }
             State::CodeDeclaration => {
                 if !is_space(byte) {
@@ -886,11 +889,11 @@ impl Machine {
 
     /// Leaves a named reference as it is.
     fn keep_name(&mut self) {
-        let name = self.markup.get(self.name_start..).unwrap_or_default().to_vec();
+        let mut name = self.markup.split_off(self.name_start.min(self.markup.len()));
+        // In a link too: `?X=1&Y=2` becomes `?X=1&y=2`.
+        name.make_ascii_lowercase();
         self.in_link(&name);
-        if let Some(name) = self.markup.get_mut(self.name_start..) {
-            name.make_ascii_lowercase();
-        }
+        self.markup.append(&mut name);
     }
 }
 
@@ -971,13 +974,16 @@ impl Wide {
 #[derive(Debug, Default)]
 struct Value {
     bytes: Vec<u8>,
-    /// It began with a quote, but had white space.
+    /// It began with a quote.
+    quoted: bool,
+    /// It did, but had white space.
     lost_quote: bool,
 }
 
 impl Value {
     fn clear(&mut self) {
         self.bytes.clear();
+        self.quoted = false;
         self.lost_quote = false;
     }
 
@@ -995,11 +1001,14 @@ impl Value {
         self.bytes == b"data"
     }
 
-    /// The last byte after a lost quote is taken for the other quote.
+    /// The value up to the first NUL (of `&#0;`). Its last byte is taken for
+    /// the closing quote where that was lost or cut off.
     fn link(&self) -> &[u8] {
-        match self.bytes.split_last() {
-            Some((_, before)) if self.lost_quote => before,
-            _ => &self.bytes,
+        let nul = memchr::memchr(0, &self.bytes);
+        let bytes = nul.and_then(|at| self.bytes.get(..at)).unwrap_or(&self.bytes);
+        match bytes.split_last() {
+            Some((_, before)) if self.lost_quote || self.quoted && nul.is_some() => before,
+            _ => bytes,
         }
     }
 }

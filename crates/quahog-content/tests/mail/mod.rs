@@ -322,6 +322,58 @@ fn base64_that_nobody_declares_is_text() {
     }
 }
 
+/// clamscan 1.4.6 tries both decodings where it does not know the word.
+#[test]
+fn an_unknown_encoding_is_read_as_quoted_printable_too() {
+    for word in ["rot13", "quoted printable", "quoted"] {
+        let head = format!("Content-Transfer-Encoding: {word}\r\n");
+        assert_finds(word, mixed(&head, quoted_printable(&payload())));
+        assert_eq!(bodies(mixed(&head, "a = b")).len(), 2, "{word}");
+    }
+    for word in ["7bit", "8bit", "binary"] {
+        let head = format!("Content-Transfer-Encoding: {word}\r\n");
+        assert_eq!(bodies(mixed(&head, "=41=42")).len(), 2, "{word}");
+    }
+}
+
+/// In clamscan 1.4.6 a line of blanks ends a header before what is no field,
+/// and a header goes on after an empty line if a field follows.
+#[test]
+fn headers_end_where_clamav_ends_them_too() {
+    for end in
+        [" \r\n", "\r\nContent-Transfer-Encoding: base64\r\n\r\n", "\r\n\r\nContent-ID: x\r\n\r\n"]
+    {
+        let head = format!("Content-Transfer-Encoding: base64\r\n{end}");
+        let part = format!("{head}{}", encoded());
+        let start = "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n";
+        assert_finds(end, format!("{start}{part}\r\n--q--\r\n"));
+    }
+}
+
+/// They hide the magic bytes of a file, and are no part of it in clamscan 1.4.6.
+#[test]
+fn blank_lines_before_a_body_are_left_out() {
+    for encoding in ["7bit", "8bit", "binary", "quoted-printable", "rot13"] {
+        for blank in ["", "\r\n", "\n", "\r\n\r\n\r\n"] {
+            let case = format!("{encoding} {blank:?}");
+            let head = |kind: &str| {
+                format!("Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n")
+            };
+            let mixed = |head: &str, body: &str| {
+                let start = "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\nhi\r\n";
+                format!("{start}--q\r\n{head}\r\n{blank}{body}\r\n--q--\r\n")
+            };
+            let text = bodies(mixed(&head("text/plain"), "MZ"));
+            assert_eq!(text[1..], [b"MZ\n".to_vec()], "{case}");
+            let file = bodies(mixed(&head("application/x"), "MZ\0\x01"));
+            assert!(file[1..].contains(&b"MZ\0\x01".to_vec()), "{case}");
+            assert_eq!(file.len(), if blank.is_empty() { 2 } else { 3 }, "{case}");
+        }
+    }
+    // The only text of a message keeps them, as there.
+    assert_eq!(bodies("Subject: x\r\n\r\n\r\n\r\na\r\n"), [b"\n\na\n".to_vec()]);
+}
+
 #[test]
 fn base64_survives_what_stands_between_its_letters() {
     let text = base64(&payload());

@@ -418,6 +418,11 @@ const REFERENCES: &[(&[u8], &[u8], &[u8])] = &[
 ];
 const LINKS: &[(&[u8], &[u8], &[u8])] = &[
     (b"w<a href=\"U V\">x", b"w<a href=\"u v\">x", b" w U V x"),
+    (b"<a href=\"A?X=1&Y=2\">x", b"<a href=\"a?x=1&y=2\">x", b" A?X=1&y=2 x"),
+    (b"<a href=X&FooBar;Y>x", b"<a href=x&foobar;y>x", b" X&foobar;Y x"),
+    (b"<a href=\"abc&#0;def\">x", b"<a href=\"abc\x00def\">x", b" ab x"),
+    (b"<a href=abc&#0;def>x", b"<a href=abc\x00def>x", b" abc x"),
+    (b"<a href=\"&#0;def\">x", b"<a href=\"\x00def\">x", b" x"),
     (b"w<a href=\"U\">", b"w<a href=\"u\">", b" w "),
     (b"<a href=\"U\"><img src=\"V\">x", b"<a href=\"u\"><img src=\"v\">x", b" U V x"),
     (b"<a href=\"ab cd ef\">x", b"<a href=\"ab cd ef\">x", b" ab c x"),
@@ -433,6 +438,8 @@ const LINKS: &[(&[u8], &[u8], &[u8])] = &[
     (b"<a href=\"x>y\">z", b"<a href=\"x>y\">z", b" x>y z"),
 ];
 const CODE: &[(&[u8], &[u8], &[u8])] = &[
+    (b"<script>a</'Q'b>'r'", b"<script>a</'q'b>\"r\"", b" "),
+    (b"<style>a</B'q' 'r'", b"<style>a</b'q'\"r\"", b" "),
     (b"<script>var A = 'B c';</script> d", b"<script>vara=\"bc\";</script>d", b" d"),
     (b"<style> B { x : 'y' } </style> c", b"<style>b{x:\"y\"}</style>c", b" c"),
     (b"<script>a<b</script>c", b"<script>a<b</script>c", b" c"),

@@ -19,6 +19,16 @@ const HEAD: usize = 1024;
 
 const DEFAULT_TABLE: &[u8] = include_bytes!("default.ftm");
 
+/// What a layer holds somewhere, beside what its first bytes make it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Inside {
+    /// HTML, whose views are looked at too.
+    pub html: bool,
+    /// A message whose parts are looked at too, [`FileType::MAIL`] or
+    /// [`FileType::MHTML`]. Signatures for mail see the former only.
+    pub message: Option<FileType>,
+}
+
 /// The magic in force.
 #[derive(Debug)]
 pub(crate) struct Identifier {
@@ -66,20 +76,22 @@ impl Identifier {
             return FileType::OLD_TAR;
         }
         // Nothing is charged for one kilobyte.
-        let found = self.by_pattern(head, bytes.len(), buffers, &Unmetered);
-        match found.unwrap_or_default().into_iter().filter(|t| !is_embedded(*t)).max() {
+        let whole = |file_type: FileType| !is_embedded(file_type);
+        let found = self.by_pattern(head, bytes.len(), whole, buffers, &Unmetered);
+        match found.unwrap_or_default().into_iter().max() {
             Some(file_type) => file_type,
             None if matches!(text, FileType::TEXT_UTF16LE | FileType::TEXT_UTF16BE) => {
                 let narrow = narrow(head);
-                let found = self.by_pattern(&narrow, bytes.len(), buffers, &Unmetered);
-                let html = found.unwrap_or_default().contains(&FileType::HTML);
-                if html { FileType::HTML } else { text }
+                let html = |file_type: FileType| file_type == FileType::HTML;
+                let found = self.by_pattern(&narrow, bytes.len(), html, buffers, &Unmetered);
+                if !found.unwrap_or_default().is_empty() { FileType::HTML } else { text }
             }
             None => text,
         }
     }
 
-    /// What a text turns out to be when all of it is searched: HTML or mail.
+    /// What a layer of this type holds when all of it is searched. Each type
+    /// may hold what clamscan 1.4.6 was seen to find in it.
     ///
     /// # Errors
     ///
@@ -87,19 +99,32 @@ impl Identifier {
     pub(crate) fn by_content(
         &self,
         bytes: &[u8],
+        by_head: FileType,
         buffers: &mut Buffers,
         meter: &dyn Meter,
-    ) -> Result<Option<FileType>, Interrupted> {
+    ) -> Result<Inside, Interrupted> {
+        use FileType as F;
+        let wanted: &[FileType] = match by_head {
+            F::TEXT_ASCII | F::TEXT_UTF8 => &[F::HTML, F::MHTML, F::MAIL],
+            F::TEXT_UTF16LE | F::TEXT_UTF16BE | F::BINARY_DATA => &[F::MHTML],
+            F::GIF => &[F::HTML],
+            _ => return Ok(Inside::default()),
+        };
         meter.tick(bytes.len() as u64 / 4)?;
-        let found = self.by_pattern(bytes, bytes.len(), buffers, meter)?;
-        Ok(found.into_iter().filter(|t| matches!(*t, FileType::HTML | FileType::MAIL)).max())
+        let wanted = |file_type: FileType| wanted.contains(&file_type);
+        let found = self.by_pattern(bytes, bytes.len(), wanted, buffers, meter)?;
+        Ok(Inside {
+            html: found.contains(&F::HTML),
+            message: found.into_iter().filter(|&file_type| file_type != F::HTML).max(),
+        })
     }
 
-    /// The types whose patterns match.
+    /// The wanted types whose patterns match.
     fn by_pattern(
         &self,
         bytes: &[u8],
         len: usize,
+        wanted: impl Fn(FileType) -> bool,
         buffers: &mut Buffers,
         meter: &dyn Meter,
     ) -> Result<Vec<FileType>, Interrupted> {
@@ -112,7 +137,7 @@ impl Identifier {
                 continue;
             }
             let magic = magics[self.rows[at]];
-            if types.contains(&magic.file_type) {
+            if !wanted(magic.file_type) || types.contains(&magic.file_type) {
                 continue;
             }
             let Some(starts) = starts(magic.offset, len) else { continue };
@@ -138,7 +163,7 @@ fn default_table() -> SignatureSet {
 fn matches_at_start(pattern: Pattern<'_>, head: &[u8], offset: quahog_sig::model::Offset) -> bool {
     let quahog_sig::model::Base::Absolute(at) = offset.base else { return false };
     let mut rest = head.get(at as usize..).unwrap_or_default();
-    pattern.parts().flat_map(|part| part.elements()).all(|element| match element {
+    pattern.parts().flat_map(quahog_sig::body::Part::elements).all(|element| match element {
         quahog_sig::body::Element::Literal(text) => match rest.strip_prefix(text) {
             Some(tail) => {
                 rest = tail;
@@ -259,8 +284,30 @@ mod tests {
     fn patterns_type_texts() {
         assert_eq!(identify(b"some <html> text"), FileType::HTML);
         assert_eq!(identify(b"X: y\nFrom: a\nMIME-Version: 1.0\n\nx"), FileType::MAIL);
+        // A page cannot be hidden by a tag of HTML before the message in it.
+        let page = b"MIME-Version: 1.0\nX: <html>\nContent-Type: x\n\n";
+        assert_eq!(identify(page), FileType::MHTML);
         assert_eq!(identify(b"<html lang=en>"), FileType::TEXT_ASCII);
         let html = b"\xff\xfe<\0h\0t\0m\0l\0>\0";
         assert_eq!(identify(html), FileType::HTML);
+    }
+
+    #[test]
+    fn what_lies_behind_the_head_is_found_in_some_types_only() {
+        let identifier = Identifier::new(&SignatureSet::default()).unwrap();
+        let inside = |bytes: &[u8], by_head| {
+            identifier.by_content(bytes, by_head, &mut Buffers::default(), &Unmetered).unwrap()
+        };
+        let page = [&[b'x'; 2000][..], b"\nMIME-Version: 1\nContent-Type: x\n<html>"].concat();
+        let message = Some(FileType::MHTML);
+        for (by_head, expected) in [
+            (FileType::TEXT_ASCII, Inside { html: true, message }),
+            (FileType::TEXT_UTF16BE, Inside { html: false, message }),
+            (FileType::BINARY_DATA, Inside { html: false, message }),
+            (FileType::GIF, Inside { html: true, message: None }),
+            (FileType::PNG, Inside::default()),
+        ] {
+            assert_eq!(inside(&page, by_head), expected, "{by_head}");
+        }
     }
 }

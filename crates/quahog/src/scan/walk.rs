@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use quahog_content::text::{html, plain};
 use quahog_content::{Budget, Format, Part, Shortfall, open};
-use quahog_engine::{Engine, Hit, Interrupted, Layer, Look, MIN_LAYER, Meter, Scratch, is_weak};
+use quahog_engine::{
+    Engine, Hit, Inside, Interrupted, Layer, Look, MIN_LAYER, Meter, Scratch, is_weak,
+};
 use quahog_sig::model::FileType;
 
 use super::report::{Detection, Findings};
@@ -104,41 +106,54 @@ impl<'w> Walk<'w> {
         }
         self.findings.stats.layers += 1;
         self.findings.stats.layer_bytes += bytes.len() as u64;
-        let file_type = match assumed {
+        let mut by_head = match assumed {
             Some(file_type) => file_type,
-            None => self.identify(bytes)?,
+            None => self.engine.identify(bytes, self.scratch),
         };
-        if file_type == FileType::IGNORED {
+        if by_head == FileType::IGNORED {
             return ControlFlow::Continue(());
         }
-        let layer = Layer::new(bytes, file_type, parent);
-        self.open(&layer, depth)?;
-        if file_type == FileType::HTML && self.settings.html && self.settings.normalize {
-            return self.html(&layer, depth);
+        // A message without a header that can be told has itself as its part.
+        let again = parent.is_some_and(|p| is_message(p.file_type()) && p.bytes() == bytes);
+        if again && is_message(by_head) {
+            by_head = FileType::TEXT_ASCII;
         }
-        self.look(&layer, Look::Raw, "raw")?;
-        if file_type == FileType::HTML && !self.settings.normalize {
-            return self.look(&layer, Look::Html, "raw");
+        let inside = self.inside(bytes, by_head)?;
+        let message = inside.message.filter(|_| !again);
+        let opened = Layer::new(bytes, message.unwrap_or(by_head), parent);
+        self.open(&opened, depth)?;
+        if by_head == FileType::HTML && self.settings.html && self.settings.normalize {
+            return self.html(&opened, depth);
         }
-        if file_type.is_text() && self.settings.normalize {
+        // Signatures for mail see what turns out to be MAIL. Of MHTML they do
+        // not: that layer stays what its first bytes make it.
+        let own = match message {
+            Some(FileType::MHTML) => &Layer::new(bytes, by_head, parent),
+            _ => &opened,
+        };
+        self.look(own, Look::Raw, "raw")?;
+        if (by_head == FileType::HTML || inside.html) && !self.settings.normalize {
+            return self.look(own, Look::Html, "raw");
+        }
+        if inside.html && self.settings.html && self.settings.normalize {
+            self.html(&Layer::new(bytes, FileType::HTML, parent), depth)?;
+        }
+        // What is nothing but HTML has no view of text.
+        let text = by_head.is_text() && (message.is_some() || !inside.html);
+        if text && self.settings.normalize {
             let mut text = Vec::with_capacity(bytes.len());
             plain::normalize(bytes, &mut text);
             self.charge(bytes.len())?;
-            self.look(&Layer::view(&text, &layer), Look::Text, "text")?;
+            self.look(&Layer::view(&text, own), Look::Text, "text")?;
         }
         ControlFlow::Continue(())
     }
 
-    /// Says what a buffer is. A text may turn out to be HTML or a message
-    /// anywhere in it.
-    fn identify(&mut self, bytes: &[u8]) -> ControlFlow<(), FileType> {
-        let by_head = self.engine.identify(bytes, self.scratch);
-        if !matches!(by_head, FileType::TEXT_ASCII | FileType::TEXT_UTF8) {
-            return ControlFlow::Continue(by_head);
-        }
+    /// Says what a buffer holds beside what its first bytes make it.
+    fn inside(&mut self, bytes: &[u8], by_head: FileType) -> ControlFlow<(), Inside> {
         let meter = BudgetMeter(self.budget);
-        match self.engine.identify_content(bytes, self.scratch, &meter) {
-            Ok(by_content) => ControlFlow::Continue(by_content.unwrap_or(by_head)),
+        match self.engine.identify_content(bytes, by_head, self.scratch, &meter) {
+            Ok(inside) => ControlFlow::Continue(inside),
             Err(Interrupted) => self.interrupted(),
         }
     }
@@ -383,6 +398,11 @@ enum Opening {
     Unsupported,
     /// There is, and here is how.
     Yes(Format),
+}
+
+/// Whether layers of this type are opened as messages.
+fn is_message(file_type: FileType) -> bool {
+    matches!(file_type, FileType::MAIL | FileType::MHTML)
 }
 
 /// Adds a detection, once for each name and object.

@@ -71,6 +71,53 @@ fn a_message_is_a_message_when_its_owner_says_so() {
 }
 
 #[test]
+fn what_lies_behind_the_head_of_a_text_is_looked_at_in_all_its_forms() {
+    // Beside the raw bytes: the views of HTML, or the parts and normalised text
+    // of a message; and signatures for mail where it is MAIL and not MHTML.
+    let line = |name: &str, target: u8, text: &str| {
+        let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
+        format!("{name}:{target}:*:{hex}\n")
+    };
+    let database = [
+        line("Raw", 0, "X-First"),
+        line("Mail", 4, "X-First"),
+        line("Text", 7, "x-first"),
+        line("Html", 3, "x-first"),
+        line("Token", 0, "token-in-a-file"),
+    ];
+    let live = live(&Folder::of(&[("x.ndb", database.concat().as_str())]));
+    let lead = format!("X-First: 1\n{}", "and so on\n".repeat(120));
+    let part = "Content-Transfer-Encoding: base64\n\ndG9rZW4taW4tYS1maWxl\n";
+    let mhtml = format!("MIME-Version: 1.0\nContent-Type: text/plain\n{part}");
+    let pad = "a".repeat(1100);
+    let message = format!("MIME-Version: 1.0\nX: {pad}\nContent-Type: text/plain\n{part}");
+    let all = ["Raw", "Mail", "Text", "Html", "Token"];
+    for (name, input, expected) in [
+        ("html", format!("{lead}<html>x"), "Html Raw"),
+        ("mhtml", format!("{lead}{mhtml}"), "Raw Text Token"),
+        ("mhtml in binary", format!("\x01\x02\0\x01\0\x01{lead}{mhtml}"), "Raw Token"),
+        ("mail", format!("X-First: 1\n{message}"), "Mail Raw Text Token"),
+        ("html and mhtml", format!("{lead}<html>\n{mhtml}"), "Html Raw Text Token"),
+    ] {
+        let report = scan_all(&live, input.as_bytes());
+        let found = names(&report);
+        let is_found = |name: &&str| found.contains(&format!("{name}.UNOFFICIAL").as_str());
+        let mut found: Vec<&str> = all.into_iter().filter(is_found).collect();
+        found.sort_unstable();
+        assert_eq!(found.join(" "), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_text_with_header_fields_in_it_is_not_opened_again_and_again() {
+    let live = live(&database());
+    let text = b"hello\n\nFrom: a\nMIME-Version: 1.0\nContent-Type: text/plain\n\nhi\n";
+    let report = scan_all(&live, text);
+    assert_eq!(report.completeness(), Completeness::Complete);
+    assert_eq!(report.stats().layers, 2);
+}
+
+#[test]
 fn the_first_match_ends_the_scan_and_all_matches_do_not() {
     let folder = Folder::of(&[("x.ndb", "B:0:*:626262\nA:0:*:616161\nC:0:*:636363\n")]);
     let live = live(&folder);
@@ -119,7 +166,11 @@ fn a_form_that_cannot_be_opened_is_not_called_clean() {
 fn names_of_parts_cannot_forge_a_report() {
     let mail = message(
         "x",
-        &Part::mixed([Part::attachment("a\u{1b}[2Jb", b"7z\xbc\xaf\x27\x1c....", Encoding::Base64)]),
+        &Part::mixed([Part::attachment(
+            "a\u{1b}[2Jb",
+            b"7z\xbc\xaf\x27\x1c....",
+            Encoding::Base64,
+        )]),
     );
     let report = live(&database()).scanner().scan(&mail);
     let text = report.completeness().to_string();

@@ -1,0 +1,197 @@
+//! Databases: which ones to load, loading them, and saying what was lost.
+//!
+//! Named ones come first, then `$QUAHOG_DATABASE`, then the system's ClamAV
+//! folder if there is a database in it, then the demonstration set, with a
+//! warning. Once a source is chosen, there is no falling back to the next.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use quahog::cvd::Kind;
+use quahog::database::Outcome;
+use quahog::sig::{Format, PuaFilter};
+use quahog::{Config, Database, Engine, LoadError, LoadReport};
+
+use crate::arguments::yes_no;
+use crate::console::{Console, escape};
+
+/// What of the databases is taken.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Databases")]
+pub(crate) struct LoadOptions {
+    /// Load only officially signed databases from folders
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    official_db_only: bool,
+    /// Load signatures of possibly unwanted applications
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    detect_pua: bool,
+    /// Of these signatures load only those of a category such as `Win` or
+    /// `Win.Tool`; may be given more than once
+    #[arg(long, value_name = "CAT", conflicts_with = "exclude_pua")]
+    include_pua: Vec<String>,
+    /// Leave out those of a category; may be given more than once
+    #[arg(long, value_name = "CAT")]
+    exclude_pua: Vec<String>,
+    /// Refuse the load for what ClamAV 1.4.6 refuses it for: a malformed line, a
+    /// blank line, an empty file. By default a bad line is left out
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Where signatures come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// These files and folders.
+    Paths(Vec<PathBuf>),
+    /// The built-in set.
+    Demonstration,
+}
+
+impl Source {
+    /// Chooses: `named` if anything was named.
+    pub(crate) fn choose(named: &[PathBuf]) -> Source {
+        if !named.is_empty() {
+            return Source::Paths(named.to_vec());
+        }
+        if let Some(path) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+            return Source::Paths(vec![path.into()]);
+        }
+        let system = Path::new(SYSTEM);
+        if holds_database(system) {
+            return Source::Paths(vec![system.to_owned()]);
+        }
+        Source::Demonstration
+    }
+}
+
+/// Whether there is a file in the folder that has the name of a database.
+fn holds_database(folder: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        Kind::of(&name).is_some() || Format::from_file_name(&name).is_some()
+    })
+}
+
+/// What was loaded; the report is empty for the demonstration set.
+pub(crate) struct Loaded {
+    pub(crate) database: Database,
+    pub(crate) report: LoadReport,
+}
+
+/// Loads, on the threads of the global pool.
+pub(crate) fn load(options: &LoadOptions, source: &Source) -> Result<Loaded, LoadError> {
+    let Source::Paths(paths) = source else {
+        return Ok(Loaded { database: Database::demonstration(), report: LoadReport::default() });
+    };
+    let filter = PuaFilter {
+        enabled: options.detect_pua,
+        include: options.include_pua.clone(),
+        exclude: options.exclude_pua.clone(),
+    };
+    let config = Config::new(paths)
+        .official_only(options.official_db_only)
+        .pua(filter)
+        .strict(options.strict);
+    let (database, report) = Database::load(&config)?;
+    Ok(Loaded { database, report })
+}
+
+/// Loads and compiles for a verb that scans. What was lost is said in a line
+/// for each file; a clean load says nothing.
+///
+/// Gives the engine, and whether something was refused; `None` if there is
+/// nothing to scan with, which was said too.
+pub(crate) fn engine(
+    options: &LoadOptions,
+    source: &Source,
+    console: &mut Console,
+) -> anyhow::Result<Option<(Engine, bool)>> {
+    if let Source::Demonstration = source {
+        console.warning(
+            "no database was found: the built-in demonstration set is used, which protects nobody",
+        );
+    }
+    console.begin("loading databases");
+    let loaded = load(options, source);
+    console.end();
+    let Loaded { database, report } = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            if let LoadError::Nothing { report, .. } = &error {
+                say_lost(report, source, console);
+            }
+            console.diagnostic(&format!("ERROR: {}", describe(&error)));
+            return Ok(None);
+        }
+    };
+    say_lost(&report, source, console);
+    console.begin("compiling signatures");
+    let engine = Engine::new(database.into_signatures());
+    console.end();
+    let engine = engine?;
+    if engine.stats().n_signatures == 0 {
+        if report.counts().lost() > 0 {
+            console.error("no signature is in force: this version can use none of them");
+            return Ok(None);
+        }
+        // Left out by rule, as clamscan leaves them out, and it scans too.
+        console.warning("no signature is in force");
+    }
+    Ok(Some((engine, report.any_refused())))
+}
+
+/// What is wrong, fit for a line; in strict mode with the line and carets.
+pub(crate) fn describe(error: &LoadError) -> String {
+    match error {
+        LoadError::Strict(diagnostic) => render(diagnostic),
+        LoadError::Io { path, error } => {
+            format!("{}: {}", escape(path), crate::console::reason(error))
+        }
+        other => escape(other.to_string()),
+    }
+}
+
+/// Draws a diagnostic whose file may have any name.
+pub(crate) fn render(diagnostic: &quahog::sig::Diagnostic) -> String {
+    let mut diagnostic = diagnostic.clone();
+    diagnostic.source = escape(&diagnostic.source);
+    diagnostic.render()
+}
+
+fn say_lost(report: &LoadReport, source: &Source, console: &Console) {
+    let named = |path: &Path| match source {
+        Source::Paths(paths) => paths.iter().any(|named| named == path),
+        Source::Demonstration => false,
+    };
+    for file in &report.files {
+        let path = escape(&file.path);
+        match &file.outcome {
+            Outcome::Refused { reason, replaced } => {
+                let replaced = if *replaced { " (another of its name was taken)" } else { "" };
+                let level = if replaced.is_empty() { "ERROR" } else { "WARNING" };
+                let reason = escape(reason);
+                console.diagnostic(&format!("{level}: {path}: refused: {reason}{replaced}"));
+            }
+            // In a folder there may lie what it likes; `check` names it.
+            Outcome::PassedOver { reason } if named(&file.path) => {
+                console.diagnostic(&format!("WARNING: {path}: skipped: {}", escape(reason)));
+            }
+            Outcome::PassedOver { .. } => {}
+            Outcome::Loaded { .. } => {
+                let counts = file.counts();
+                if counts.lost() > 0 {
+                    console.diagnostic(&format!("WARNING: {path}: {counts}"));
+                }
+            }
+        }
+    }
+}
+
+/// Names the database where no option does.
+const VARIABLE: &str = "QUAHOG_DATABASE";
+
+/// Where the system keeps ClamAV's databases.
+const SYSTEM: &str = "/var/lib/clamav";
