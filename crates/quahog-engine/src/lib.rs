@@ -38,6 +38,8 @@ mod engine;
 mod identify;
 mod meter;
 
+pub mod exe;
+
 mod digest;
 mod literal;
 mod offset;

@@ -67,7 +67,10 @@ impl Identifier {
         }
         // Nothing is charged for one kilobyte.
         let found = self.by_pattern(head, bytes.len(), buffers, &Unmetered);
-        match found.unwrap_or_default().into_iter().filter(|t| !is_embedded(*t)).max() {
+        // A program that lies in the first bytes of what is not known makes
+        // all of it one (clamscan 1.4.6).
+        let tells = |t: &FileType| !is_embedded(*t) || *t == FileType::MSEXE;
+        match found.unwrap_or_default().into_iter().filter(tells).max() {
             Some(file_type) => file_type,
             None if matches!(text, FileType::TEXT_UTF16LE | FileType::TEXT_UTF16BE) => {
                 let narrow = narrow(head);
