@@ -227,7 +227,9 @@ pub fn version_info(entries: &[(&str, &str)]) -> Vec<u8> {
         .collect();
     let table = version_block("040904b0", 0, &joined(&strings));
     let info = version_block("StringFileInfo", 0, &table);
-    let mut body = vec![0; 52];
+    // Without this mark clamscan 1.4.6 reads nothing of it.
+    let mut body = 0xfeef_04bd_u32.to_le_bytes().to_vec();
+    body.resize(52, 0);
     body.extend_from_slice(&info);
     version_block("VS_VERSION_INFO", 52, &body)
 }
