@@ -471,7 +471,7 @@ impl Scan<'_, '_> {
         ranges.dedup();
         for range in ranges {
             let bytes = &bytes[range.clone()];
-            self.part_hash(HashedPart::Section, section_index, bytes, Some(range))?;
+            self.part_hash(HashedPart::Section, section_index, bytes, Some(&range))?;
         }
         if !import_index.is_empty()
             && let Some(text) = executable.imports(bytes)
@@ -486,7 +486,7 @@ impl Scan<'_, '_> {
         part: HashedPart,
         indexes: &HashIndexes,
         bytes: &[u8],
-        span: Option<Range<usize>>,
+        span: Option<&Range<usize>>,
     ) -> Result<(), Interrupted> {
         for (window, kind) in DigestKind::ALL.into_iter().enumerate() {
             let index = indexes.of(kind);
@@ -500,8 +500,8 @@ impl Scan<'_, '_> {
             {
                 let id = self.segment.set.part_hash_id(part, kind, row);
                 let mut order = self.order(3 + part as u8, Target::ANY, row);
-                (order.at, order.window) = (span.as_ref().map_or(0, |s| s.start), window);
-                self.hit(id, span.clone(), order);
+                (order.at, order.window) = (span.map_or(0, |s| s.start), window);
+                self.hit(id, span.cloned(), order);
             }
         }
         Ok(())

@@ -103,6 +103,9 @@ const ALPHABET: &[u8] = b"abcABC";
 /// Bytes that stand between: some are in a class, some in none.
 const FILLING: &[u8] = b"abAx- .\n\r\0";
 
+/// A program, and databases of hashes of its parts.
+type Program = (Vec<u8>, Vec<(String, String)>);
+
 /// Writes signatures, and remembers examples of what matches.
 struct Writer<'u, 'a> {
     u: &'u mut Unstructured<'a>,
@@ -423,7 +426,7 @@ impl Writer<'_, '_> {
 
     /// A program around the haystack, if the target asks for one, and hashes of
     /// parts of it. Its headers lie now and then.
-    fn program(&mut self, inside: Vec<u8>) -> Result<(Vec<u8>, Vec<(String, String)>)> {
+    fn program(&mut self, inside: Vec<u8>) -> Result<Program> {
         let at = self.choose(&[0x400, 0x400, 0x410, 0x500])?;
         let lengths = [inside.len() as u32, 0x200, 0x30, 0, 0x9000];
         let mut places = vec![(at, self.choose(&[lengths[0], lengths[0], 0x200, 0x9000])?)];
@@ -436,7 +439,7 @@ impl Writer<'_, '_> {
         let len = at as usize + inside.len() + self.choose(&[0, 0, 3, 0x200])?;
         let (wide, big) = (self.one_in(2)?, self.one_in(2)?);
         let mut file = match self.target {
-            1 => return self.pe(inside, &places, entry, len, placed, wide),
+            1 => return self.pe(&inside, &places, entry, len, placed, wide),
             6 => {
                 let sections = places.iter().map(|p| (u64::from(p.0), u64::from(p.1))).collect();
                 let segments = vec![(0, 0x70_0000, 0x100), (u64::from(at), 0x80_0000, 0x1000)];
@@ -457,13 +460,13 @@ impl Writer<'_, '_> {
 
     fn pe(
         &mut self,
-        inside: Vec<u8>,
+        inside: &[u8],
         places: &[(u32, u32)],
         entry: u32,
         len: usize,
         placed: Vec<(usize, Vec<u8>)>,
         wide: bool,
-    ) -> Result<(Vec<u8>, Vec<(String, String)>)> {
+    ) -> Result<Program> {
         let section = |(index, &(offset, len)): (usize, &(u32, u32))| PeSection {
             address: 0x1000 * (index as u32 + 1),
             memory_len: len,

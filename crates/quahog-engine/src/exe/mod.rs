@@ -8,11 +8,11 @@
 //! 1.4.6. Signatures that ask for offsets never match on those.
 //!
 //! All of this is read when the first signature asks for it, at most once for
-//! a layer: see `Layer::headers`. Counts in headers have 16 bits (sections,
+//! a layer: see [`Layer::headers`](crate::Layer::headers). Counts in headers have 16 bits (sections,
 //! segments) or are bounded by the bytes that they take up (load commands), so
 //! the work is linear in the headers; resources and imports, which can be made
-//! to refer to the same bytes again and again, have limits of their own in
-//! [`pe`].
+//! to refer to the same bytes again and again, have limits of their own: 10,000
+//! entries of directories, 4,096 keys of version information, and 1 MiB of text.
 //!
 //! The field readers are ours and not those of a parser crate: what clamscan
 //! takes for sound differs from what any strict parser takes for sound, and a

@@ -89,10 +89,6 @@ impl Executable {
         };
         self.version_keys.get_or_init(read)
     }
-
-    pub(super) fn image(&self) -> Option<&Image> {
-        self.image.as_ref()
-    }
 }
 
 const SIGN_BIT: u32 = 1 << 31;
