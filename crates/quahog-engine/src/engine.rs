@@ -205,6 +205,11 @@ struct Order {
     index: u32,
 }
 
+/// How many times the bytes of a layer may be hashed as sections of it. Real
+/// sections do not overlap; headers that make them do cannot make work without
+/// bounds.
+const MAX_OVERLAP: usize = 8;
+
 /// The bytes that ClamAV searches at a time; patterns of the next window come
 /// after all those of this one.
 const WINDOW: usize = 131_072;
@@ -467,9 +472,12 @@ impl Scan<'_, '_> {
                 ranges.push(range);
             }
         }
-        ranges.sort_unstable_by_key(|range| (range.start, range.end));
+        ranges.sort_unstable_by_key(|range| (range.len(), range.start));
         ranges.dedup();
+        let mut room = bytes.len().saturating_mul(MAX_OVERLAP);
         for range in ranges {
+            let Some(left) = room.checked_sub(range.len()) else { break };
+            room = left;
             let bytes = &bytes[range.clone()];
             self.part_hash(HashedPart::Section, section_index, bytes, Some(&range))?;
         }

@@ -12,7 +12,8 @@
 //! segments) or are bounded by the bytes that they take up (load commands), so
 //! the work is linear in the headers; resources and imports, which can be made
 //! to refer to the same bytes again and again, have limits of their own: 10,000
-//! entries of directories, 4,096 keys of version information, and 1 MiB of text.
+//! entries of directories, 64 resources and 4,096 keys of version information,
+//! 10,000 DLLs and 1 MiB of text. No real program comes near them.
 //!
 //! The field readers are ours and not those of a parser crate: what clamscan
 //! takes for sound differs from what any strict parser takes for sound, and a
@@ -84,13 +85,15 @@ impl Headers {
 /// The first PE file that lies in `bytes` behind their start and has sound
 /// headers, as clamscan 1.4.6 looks for them: `MZ`, 60 to 300 bytes, `PE`.
 ///
-/// Takes time linear in the bytes, plus the headers of what looks like one.
+/// Takes time linear in the bytes: bytes made of nothing but headers without
+/// sense, all over each other, are given up.
 ///
 /// # Errors
 ///
 /// The meter called the search off.
 pub fn embedded(bytes: &[u8], meter: &dyn Meter) -> Result<Option<usize>, Interrupted> {
     let mut untried = 1;
+    let mut room = MAX_TRIAL.saturating_mul(bytes.len() as u64); // no `usize` is wider
     for mark in memmem::find_iter(bytes, b"PE\0\0") {
         let first = untried.max(mark.saturating_sub(2 + 300));
         let Some(last) = mark.checked_sub(2 + 60) else { continue };
@@ -99,7 +102,12 @@ pub fn embedded(bytes: &[u8], meter: &dyn Meter) -> Result<Option<usize>, Interr
                 continue;
             }
             let file = &bytes[start..];
-            meter.tick(64 + pe::cost(file))?;
+            let cost = 64 + pe::cost(file);
+            meter.tick(cost)?;
+            match room.checked_sub(cost) {
+                Some(left) => room = left,
+                None => return Ok(None),
+            }
             if pe::read(file).is_some() {
                 return Ok(Some(start));
             }
@@ -109,6 +117,9 @@ pub fn embedded(bytes: &[u8], meter: &dyn Meter) -> Result<Option<usize>, Interr
     meter.tick(bytes.len() as u64 / 8)?;
     Ok(None)
 }
+
+/// How many times the bytes may be read as headers in search of a program.
+const MAX_TRIAL: u64 = 8;
 
 /// The Mach-O files inside a universal binary, as ranges of its bytes.
 pub fn universal_slices(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {

@@ -4,6 +4,7 @@
 //! experiments on clamscan 1.4.6; each rule says so where it is not obvious.
 
 use std::cell::OnceCell;
+use std::collections::BinaryHeap;
 
 use super::Section;
 use super::bytes::Reader;
@@ -25,7 +26,7 @@ pub struct Executable {
 pub(super) struct Image {
     wide: bool,
     header_len: u64,
-    mapped: Vec<Mapped>,
+    memory: Memory,
     /// Address and size of the import table, and of the resources.
     imports: (u32, u32),
     resources: (u32, u32),
@@ -36,6 +37,58 @@ pub(super) struct Image {
 struct Mapped {
     address: u64,
     section: Section,
+}
+
+/// Which bytes of the file stand at which addresses: of the sections that hold
+/// an address, the last counts.
+///
+/// Ranges that do not overlap, sorted, so that looking up an address takes
+/// logarithmic time however many sections there are.
+#[derive(Debug)]
+struct Memory(Vec<Stretch>);
+
+/// Addresses from `start` up to `end`, which stand at `offset` in the file.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    start: u64,
+    end: u64,
+    offset: u64,
+}
+
+impl Memory {
+    fn new(mapped: &[Mapped]) -> Memory {
+        let end = |m: &Mapped| m.address + m.section.len;
+        let mut starts: Vec<usize> = (0..mapped.len()).collect();
+        starts.sort_by_key(|&at| mapped[at].address);
+        let mut edges: Vec<u64> = mapped.iter().flat_map(|m| [m.address, end(m)]).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let mut starts = starts.into_iter().peekable();
+        // Sections that begin before the edge; those that ended are removed
+        // when they come up.
+        let mut open = BinaryHeap::new();
+        let mut stretches: Vec<Stretch> = Vec::new();
+        for pair in edges.windows(2) {
+            let (from, to) = (pair[0], pair[1]);
+            while let Some(at) = starts.next_if(|&at| mapped[at].address <= from) {
+                open.push(at);
+            }
+            while open.peek().is_some_and(|&at| end(&mapped[at]) <= from) {
+                open.pop();
+            }
+            if let Some(&at) = open.peek() {
+                let offset = mapped[at].section.offset + (from - mapped[at].address);
+                stretches.push(Stretch { start: from, end: to, offset });
+            }
+        }
+        Memory(stretches)
+    }
+
+    fn offset(&self, address: u64) -> Option<u64> {
+        let at = self.0.partition_point(|stretch| stretch.end <= address);
+        let stretch = self.0.get(at)?;
+        Some(stretch.offset + address.checked_sub(stretch.start)?)
+    }
 }
 
 impl Executable {
@@ -164,12 +217,12 @@ pub(super) fn read(bytes: &[u8]) -> Option<Executable> {
     let image = Image {
         wide,
         header_len: u64::from(header_len),
-        mapped,
+        memory: Memory::new(&mapped),
         imports: directory(1),
         resources: directory(2),
     };
     let entry = image.offset(entry, file_len)?;
-    let sections = image.mapped.iter().map(|mapped| mapped.section).collect();
+    let sections = mapped.iter().map(|mapped| mapped.section).collect();
     Some(Executable { image: Some(image), ..Executable::new(entry, sections) })
 }
 
@@ -229,10 +282,7 @@ impl Image {
         if address < self.header_len {
             return (address < file_len).then_some(address);
         }
-        self.mapped.iter().rev().find_map(|mapped| {
-            let inside = address.checked_sub(mapped.address)?;
-            (inside < mapped.section.len).then(|| mapped.section.offset + inside)
-        })
+        self.memory.offset(address)
     }
 
     /// The bytes of the file from an address on.
@@ -251,6 +301,9 @@ impl Image {
 /// names again and again.
 const MAX_IMPORT_TEXT: usize = 1 << 20;
 
+/// The most DLLs that functions are imported from; none are read past it.
+const MAX_DLLS: usize = 10_000;
+
 /// Longer names are cut, as in clamscan 1.4.6.
 const MAX_NAME: usize = 256;
 
@@ -263,7 +316,7 @@ impl Image {
         let table = self.at(bytes, address)?;
         let mut text = Vec::new();
         // The last descriptor is the end mark, whatever stands in it.
-        let count = (size as usize).div_ceil(20).saturating_sub(1);
+        let count = (size as usize).div_ceil(20).saturating_sub(1).min(MAX_DLLS);
         for descriptor in table.chunks_exact(20).take(count) {
             if descriptor.iter().all(|&byte| byte == 0) {
                 break;
@@ -348,14 +401,16 @@ fn ordinal_name(table: &[(u16, &'static str)], ordinal: u16) -> Option<&'static 
 /// The type of version information among resources.
 const VERSION: u32 = 16;
 
-/// The most keys of version information that are looked for.
+/// The most keys of version information that are looked for, and the most
+/// resources that they are looked for in.
 const MAX_KEYS: usize = 4_096;
+const MAX_VERSIONS: usize = 64;
 
 impl Image {
     /// Appends the positions of all keys.
     fn version_keys(&self, bytes: &[u8], keys: &mut Vec<usize>) {
         let Some(resources) = Resources::new(self, bytes) else { return };
-        for entry in resources.of_type(VERSION) {
+        for entry in resources.of_type(VERSION).into_iter().take(MAX_VERSIONS) {
             let Some(offset) = self.offset(entry.address, bytes.len() as u64) else { continue };
             let Ok(start) = usize::try_from(offset) else { continue };
             let end = start.saturating_add(entry.size as usize).min(bytes.len());
