@@ -38,6 +38,8 @@ mod engine;
 mod identify;
 mod meter;
 
+mod logic;
+
 mod digest;
 mod literal;
 mod offset;
@@ -45,7 +47,7 @@ mod plan;
 mod prefilter;
 mod verify;
 
-pub use crate::context::{Layer, Look};
+pub use crate::context::{Layer, Look, PictureHasher};
 pub use crate::engine::{
     BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, is_weak,
 };

@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 
-use crate::ast::{Extended, Field, FileHash, Logical, Magic, Record, Simple, Subsignature};
+use crate::ast::{self, Extended, Field, FileHash, Logical, Magic, Record, Simple, Subsignature};
 use crate::body::{self, Modifiers, Rules};
-use crate::model::set::{BodyRow, CodeRange, LogicalRow, MagicKind, MagicRow, Source, SubRow};
+use crate::model::set::{
+    BodyRow, CodeRange, LogicalRow, MagicKind, MagicRow, Source, SubKind, SubRow,
+};
+use crate::model::subsignature::{check_image, check_pcre};
 use crate::model::{
-    Base, Block, Columns, DigestKind, Expression, FileType, Offset, SignatureSet, Target,
+    Base, Block, ByteCompare, Columns, DigestKind, Expression, FileType, Macro, Offset,
+    SignatureSet, Target,
 };
 use crate::{Error, ErrorKind, FLEVEL, Format, Grammar, IgnoreList, Level, Span};
 
@@ -153,7 +157,7 @@ impl SetBuilder {
             self.source("", false);
         }
         let code = self.columns.code.len();
-        let subs = self.columns.subs.len();
+        let (subs, pcres) = (self.columns.subs.len(), self.columns.n_pcres);
         let line = NumberedLine { number, text: line, format };
         let admission = match Record::parse(format, line.text)? {
             Record::Extended(record) => self.extended(line, &record),
@@ -166,6 +170,7 @@ impl SetBuilder {
         if !matches!(admission, Ok(Admission::Admitted | Admission::Odd(_))) {
             self.columns.code.truncate(code);
             self.columns.subs.truncate(subs);
+            self.columns.n_pcres = pcres;
         }
         admission
     }
@@ -339,8 +344,8 @@ impl SetBuilder {
         let first_sub = self.columns.subs.len();
         // What is malformed outweighs what is only not implemented.
         let mut unsupported = None;
-        for &field in &record.subsignatures {
-            match self.subsignature(field, block.target) {
+        for (index, &field) in record.subsignatures.iter().enumerate() {
+            match self.subsignature(field, index, block.target) {
                 Ok(row) => self.columns.subs.push(row),
                 Err(e) if matches!(e.kind(), ErrorKind::Unsupported(_)) => {
                     unsupported = unsupported.or(Some(e));
@@ -422,16 +427,34 @@ impl SetBuilder {
         next
     }
 
-    fn subsignature(&mut self, field: Field<'_>, target: Target) -> Result<SubRow, Error> {
+    fn subsignature(
+        &mut self,
+        field: Field<'_>,
+        index: usize,
+        target: Target,
+    ) -> Result<SubRow, Error> {
         let not_yet_built = |what| Err(field.error(ErrorKind::Unsupported(what)));
         let (offset, pattern, modifiers) = match Subsignature::parse(field) {
             Subsignature::Hex { offset, pattern, modifiers } => (offset, pattern, modifiers),
-            Subsignature::ByteCompare(_) => return not_yet_built("byte compare"),
-            Subsignature::FuzzyImage(_) => return not_yet_built("fuzzy image hash"),
-            Subsignature::Macro(_) => return not_yet_built("macro subsignature"),
-            Subsignature::Pcre(_) => return not_yet_built("regular expression"),
+            Subsignature::ByteCompare(field) => {
+                let compare = ByteCompare::check(&ast::ByteCompare::parse(field)?)?;
+                return Ok(self.coded(SubKind::ByteCompare, |code| compare.encode(code)));
+            }
+            Subsignature::FuzzyImage(field) => {
+                let hash = check_image(&ast::FuzzyImage::parse(field)?)?;
+                let encode = |code: &mut Vec<u8>| code.extend(hash.to_le_bytes());
+                return Ok(self.coded(SubKind::FuzzyImage, encode));
+            }
+            Subsignature::Macro(field) => {
+                let found = Macro::check(&ast::Macro::parse(field)?)?;
+                return Ok(self.coded(SubKind::Macro, |code| found.encode(code)));
+            }
+            Subsignature::Pcre(field) => return self.pcre(field, index, target),
         };
         let offset = offset.map_or(Ok(Offset::ANY), |offset| Offset::parse(offset, target))?;
+        if matches!(offset.base, Base::Macro(_)) {
+            return Err(field.error(ErrorKind::Offset));
+        }
         let modifiers = modifiers.map_or(Ok(Modifiers::default()), Modifiers::parse)?;
         let rules = Rules {
             nocase: modifiers.nocase,
@@ -459,7 +482,38 @@ impl SetBuilder {
             return not_yet_built(what);
         }
         let range = |r: Range<usize>| CodeRange::new(r.start, r.end);
-        Ok(SubRow { offset, code: range(code), second: second.map(range) })
+        Ok(SubRow { offset, code: range(code), second: second.map(range), kind: SubKind::Hex })
+    }
+
+    /// A subsignature that keeps what it says in the arena.
+    fn coded(&mut self, kind: SubKind, encode: impl FnOnce(&mut Vec<u8>)) -> SubRow {
+        let start = self.columns.code.len();
+        encode(&mut self.columns.code);
+        let code = CodeRange::new(start, self.columns.code.len());
+        SubRow { offset: Offset::ANY, code, second: None, kind }
+    }
+
+    fn pcre(&mut self, field: Field<'_>, index: usize, target: Target) -> Result<SubRow, Error> {
+        let pcre = ast::Pcre::parse(field)?;
+        let start = self.columns.code.len();
+        let (mut offset, flags) = check_pcre(&pcre, index, target, &mut self.columns.code)?;
+        match offset.base {
+            // A regular expression takes it for `*`, as in clamscan 1.4.6.
+            Base::VersionInfo => offset = Offset::ANY,
+            Base::Macro(_) => return Err(field.error(ErrorKind::Offset)),
+            base => {
+                if let Some(what) = not_yet(base) {
+                    return Err(field.error(ErrorKind::Unsupported(what)));
+                }
+            }
+        }
+        let trigger = CodeRange::new(start, self.columns.code.len());
+        let start = self.columns.code.len();
+        self.columns.code.extend_from_slice(pcre.regex.text);
+        let text = CodeRange::new(start, self.columns.code.len());
+        let kind = SubKind::Pcre { flags: flags.bits(), index: self.columns.n_pcres };
+        self.columns.n_pcres += 1;
+        Ok(SubRow { offset, code: trigger, second: Some(text), kind })
     }
 
     /// Compiles a pattern into the arena. The text of one with modifiers was
@@ -490,7 +544,7 @@ fn not_yet(base: Base) -> Option<&'static str> {
         | Base::WholeSection(_)
         | Base::LastSection(_)
         | Base::VersionInfo => Some("an offset into an executable"),
-        Base::Macro(_) => Some("macro group"),
+        Base::Macro(_) => None,
     }
 }
 

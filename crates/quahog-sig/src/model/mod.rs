@@ -9,6 +9,7 @@ mod expression;
 mod file_type;
 mod offset;
 pub(crate) mod set;
+pub(crate) mod subsignature;
 mod target;
 
 pub use block::{Block, Range};
@@ -20,4 +21,5 @@ pub use set::{
     Body, Digest, DigestKind, HashColumns, HashEntry, Logical, Magic, MagicKind, Origin, SigId,
     SigKind, SignatureSet, Subsignature,
 };
+pub use subsignature::{ByteCompare, ByteOrder, Macro, NumberForm, NumberTest, Pcre};
 pub use target::Target;

@@ -1,11 +1,14 @@
 //! The walk: from layer to layer, outermost first opened, innermost first judged.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use quahog_content::text::{html, plain};
 use quahog_content::{Budget, Format, Part, Shortfall, open};
-use quahog_engine::{Engine, Hit, Interrupted, Layer, Look, MIN_LAYER, Meter, Scratch, is_weak};
-use quahog_sig::model::FileType;
+use quahog_engine::{
+    Engine, Hit, Interrupted, Layer, Look, MIN_LAYER, Meter, PictureHasher, Scratch, is_weak,
+};
+use quahog_sig::model::{FileType, Target};
 
 use super::report::{Detection, Findings};
 use super::{Input, Settings};
@@ -36,11 +39,25 @@ struct Depth {
 }
 
 /// Hands the engine's work to the budget.
-struct BudgetMeter<'b>(&'b Budget<'b>);
+struct BudgetMeter<'b> {
+    budget: &'b Budget<'b>,
+    /// A search ended at a bound of its own.
+    gave_up: Cell<bool>,
+}
+
+impl<'b> BudgetMeter<'b> {
+    fn new(budget: &'b Budget<'b>) -> BudgetMeter<'b> {
+        BudgetMeter { budget, gave_up: Cell::new(false) }
+    }
+}
 
 impl Meter for BudgetMeter<'_> {
     fn tick(&self, work: u64) -> Result<(), Interrupted> {
-        self.0.tick(work).map_err(|_| Interrupted)
+        self.budget.tick(work).map_err(|_| Interrupted)
+    }
+
+    fn gave_up(&self) {
+        self.gave_up.set(true);
     }
 }
 
@@ -111,12 +128,22 @@ impl<'w> Walk<'w> {
         if file_type == FileType::IGNORED {
             return ControlFlow::Continue(());
         }
-        let layer = Layer::new(bytes, file_type, parent);
+        let unread = Cell::new(None);
+        let budget = self.budget;
+        let hash = |bytes: &[u8]| picture_hash(bytes, budget, &unread);
+        let mut layer = Layer::new(bytes, file_type, parent);
+        if Target::of_raw(file_type) == Some(Target::GRAPHICS) {
+            layer = layer.with_picture_hasher(PictureHasher::new(&hash));
+        }
         self.open(&layer, depth)?;
         if file_type == FileType::HTML && self.settings.html && self.settings.normalize {
             return self.html(&layer, depth);
         }
-        self.look(&layer, Look::Raw, "raw")?;
+        let looked = self.look(&layer, Look::Raw, "raw");
+        if let Some(reason) = unread.take() {
+            self.missing(reason);
+        }
+        looked?;
         if file_type == FileType::HTML && !self.settings.normalize {
             return self.look(&layer, Look::Html, "raw");
         }
@@ -136,7 +163,7 @@ impl<'w> Walk<'w> {
         if !matches!(by_head, FileType::TEXT_ASCII | FileType::TEXT_UTF8) {
             return ControlFlow::Continue(by_head);
         }
-        let meter = BudgetMeter(self.budget);
+        let meter = BudgetMeter::new(self.budget);
         match self.engine.identify_content(bytes, self.scratch, &meter) {
             Ok(by_content) => ControlFlow::Continue(by_content.unwrap_or(by_head)),
             Err(Interrupted) => self.interrupted(),
@@ -251,8 +278,11 @@ impl<'w> Walk<'w> {
         self.findings.stats.view_bytes += layer.bytes().len() as u64;
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        let meter = BudgetMeter(self.budget);
+        let meter = BudgetMeter::new(self.budget);
         let scanned = self.engine.scan(layer, look, self.scratch, &meter, &mut hits);
+        if meter.gave_up.get() {
+            self.missing(Shortfall::Fuel);
+        }
         let mut flow = self.judge(&hits, layer, view);
         self.hits = hits;
         if scanned.is_err() && flow.is_continue() {
@@ -383,6 +413,28 @@ enum Opening {
     Unsupported,
     /// There is, and here is how.
     Yes(Format),
+}
+
+/// The perceptual hash of a picture; notes why there is none.
+#[cfg(feature = "picture")]
+fn picture_hash(
+    bytes: &[u8],
+    budget: &Budget<'_>,
+    unread: &Cell<Option<Shortfall>>,
+) -> Option<u64> {
+    let hash = quahog_content::picture::hash(bytes, budget);
+    hash.map_err(|reason| unread.set(Some(reason))).ok()
+}
+
+/// Notes that a picture was not looked at: this build cannot read any.
+#[cfg(not(feature = "picture"))]
+fn picture_hash(
+    _bytes: &[u8],
+    _budget: &Budget<'_>,
+    unread: &Cell<Option<Shortfall>>,
+) -> Option<u64> {
+    unread.set(Some(Shortfall::Unsupported));
+    None
 }
 
 /// Adds a detection, once for each name and object.
