@@ -14,8 +14,8 @@
 
 use std::io::Cursor;
 
-use image::imageops::FilterType;
-use image::{DynamicImage, ImageReader};
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, GrayImage, ImageReader};
 use rustdct::DctPlanner;
 
 use crate::{Budget, Shortfall};
@@ -68,7 +68,7 @@ fn shortfall(error: &image::ImageError) -> Shortfall {
 
 fn hash_of(picture: &DynamicImage) -> u64 {
     let side = SIDE as u32;
-    let small = picture.grayscale().resize_exact(side, side, FilterType::Lanczos3).into_luma8();
+    let small = imageops::resize(&grey(picture), side, side, FilterType::Lanczos3);
     let mut values: Vec<f32> = small.into_raw().into_iter().map(f32::from).collect();
     let transform = DctPlanner::new().plan_dct2(SIDE);
     for row in values.chunks_exact_mut(SIDE) {
@@ -92,6 +92,27 @@ fn hash_of(picture: &DynamicImage) -> u64 {
         _ => 0.0,
     };
     low.iter().fold(0, |hash, &value| hash << 1 | u64::from(value > median))
+}
+
+/// Grey by the weights of ITU-R 601, as ClamAV has it; `image` itself uses
+/// others, which turn bits around in a third of all pictures.
+fn grey(picture: &DynamicImage) -> GrayImage {
+    match picture {
+        DynamicImage::ImageLuma8(_)
+        | DynamicImage::ImageLuma16(_)
+        | DynamicImage::ImageLumaA8(_)
+        | DynamicImage::ImageLumaA16(_) => picture.to_luma8(),
+        _ => {
+            let pixels = picture.to_rgb8();
+            GrayImage::from_fn(pixels.width(), pixels.height(), |x, y| {
+                let image::Rgb([red, green, blue]) = *pixels.get_pixel(x, y);
+                let [red, green, blue] = [red, green, blue].map(u32::from);
+                // The weights add up to 1,000, so the rounded sum fits a byte.
+                let sum = red * 299 + green * 587 + blue * 114 + 500;
+                image::Luma([(sum / 1000) as u8])
+            })
+        }
+    }
 }
 
 /// Turns rows to columns.
