@@ -6,9 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use quahog_sig::SignatureSet;
 use quahog_sig::body::Pattern;
-use quahog_sig::model::{
-    Base, Block, DigestKind, FileType, Offset, Origin, SigId, Target, Value,
-};
+use quahog_sig::model::{Base, Block, DigestKind, FileType, Offset, Origin, SigId, Target, Value};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 

@@ -12,9 +12,9 @@ use quahog_sig::model::{
 use crate::engine::Scan;
 use crate::meter::Interrupted;
 use crate::offset::starts;
+use crate::plan;
 use crate::verify::pcre::{self, Matcher};
 use crate::verify::{self, Found, Want, byte_compare};
-use crate::plan;
 
 /// What must be known of the subsignatures of a signature.
 #[derive(Clone, Copy, Debug)]
@@ -228,7 +228,7 @@ impl Scan<'_, '_> {
         };
         let matcher = place.get_or_init(|| Box::new(Matcher::new(pcre.text, pcre.flags)));
         let stack = &mut self.scratch.backtracking;
-        pcre::search(matcher, pcre, bytes, starts, most, stack, self.meter)
+        pcre::search(matcher, pcre, bytes, starts.as_ref(), most, stack, self.meter)
     }
 
     /// A body pattern and the macro after it.
@@ -280,8 +280,7 @@ impl Scan<'_, '_> {
                 continue;
             };
             let distance = member.and_then(|at: usize| at.checked_sub(counted_from));
-            ok = distance
-                .is_some_and(|d| d >= next.min as usize && d <= next.max as usize);
+            ok = distance.is_some_and(|d| d >= next.min as usize && d <= next.max as usize);
             if ok {
                 passed += 1;
                 if let Some(at) = member {

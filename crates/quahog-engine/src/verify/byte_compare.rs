@@ -62,9 +62,7 @@ fn hexadecimal(text: &[u8], order: ByteOrder, exact: bool) -> Option<i64> {
         // Exact text is taken as it is, and a prefix is no pair of digits.
         ByteOrder::Little if exact => {
             let first = text.first_chunk::<2>()?;
-            (text.len().is_multiple_of(2) && pair(*first).is_some())
-                .then(|| little(text))
-                .flatten()
+            (text.len().is_multiple_of(2) && pair(*first).is_some()).then(|| little(text)).flatten()
         }
         ByteOrder::Little => little(bare),
     }

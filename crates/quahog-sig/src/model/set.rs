@@ -482,11 +482,8 @@ impl SignatureSet {
     fn subsignature_of(&self, row: &SubRow) -> Subsignature<'_> {
         let code = self.code(row.code);
         // The builder wrote what is read here: nothing is ever left out.
-        let none = Subsignature::Hex {
-            offset: row.offset,
-            pattern: Pattern::new(&[]),
-            second: None,
-        };
+        let none =
+            Subsignature::Hex { offset: row.offset, pattern: Pattern::new(&[]), second: None };
         match row.kind {
             SubKind::Hex => Subsignature::Hex {
                 offset: row.offset,

@@ -251,6 +251,10 @@ impl Node {
                 nodes.iter().try_fold(0u32, |sum, node| sum.checked_add(node.fixed_len()?))
             }
             Node::Repeat { node, min, max, .. } => {
+                // How often a look is repeated makes no difference.
+                if matches!(**node, Node::Look { .. }) {
+                    return Some(0);
+                }
                 (*max == Some(*min)).then(|| node.fixed_len()?.checked_mul(*min)).flatten()
             }
             Node::Set(_) => Some(1),

@@ -196,10 +196,10 @@ impl<'t> Parser<'t> {
                 repeatable = false;
                 continue;
             }
-            if let Some(item) = self.item()? {
-                repeatable = item.repeatable;
-                nodes.push(item.node);
-            }
+            let item = self.item()?;
+            // No quantifier may follow a setting.
+            repeatable = item.as_ref().is_some_and(|item| item.repeatable);
+            nodes.extend(item.map(|item| item.node));
         }
         Ok(concat(nodes))
     }
@@ -572,7 +572,9 @@ impl<'t> Parser<'t> {
             b"nla" | b"negative_lookahead" => (false, true),
             b"plb" | b"positive_lookbehind" => (true, false),
             b"nlb" | b"negative_lookbehind" => (true, true),
-            b"napla" | b"non_atomic_positive_lookahead" | b"naplb"
+            b"napla"
+            | b"non_atomic_positive_lookahead"
+            | b"naplb"
             | b"non_atomic_positive_lookbehind" => {
                 return self.unsupported(start, "a look around that is not atomic");
             }
@@ -1108,13 +1110,63 @@ mod tests {
     #[test]
     fn what_pcre2_refuses_is_malformed() {
         for text in [
-            "[\\w-.]", "[a-\\d]", "^*a", "\\b*", "(?i)*", "a**", "a{1}{2}", "a{2,1}", "a{65536}",
-            "\\8", "\\777", "[\\777]", "\\x{100}", "\\y", "\\c", "[]", "[^]", "[a", "[b-a]",
-            "[[.a.]]", "[[:foo:]]", "[:alpha:]", "(?<=a+)", "(?<=(a|bc)d)", "(?<=a?)",
-            "(?P<a>x)(?P<a>y)", "(?P=a)", "\\k<a>", "(?<1a>x)", "\\g1", "\\g", "(*FOO)a",
-            "\\E*", "a|*", "(?(1)a|b)", "(c)?(?(1)a|b|d)", "\\u0041", "\\x{}", "\\x{g}", "[\\B]",
-            "[\\R]", "[\\N]", "a)", "(?z)", "(?i", "a+++", "(", "\\", "(?P<n", "(?P<>a)",
-            "(?P<n-a>a)", "\\k", "(?n)(a)\\1", "x{1,99999999999}", "\\400", "[\\E]",
+            "[\\w-.]",
+            "[a-\\d]",
+            "^*a",
+            "\\b*",
+            "(?i)*",
+            "a(?i)+",
+            "a**",
+            "a{1}{2}",
+            "a{2,1}",
+            "a{65536}",
+            "\\8",
+            "\\777",
+            "[\\777]",
+            "\\x{100}",
+            "\\y",
+            "\\c",
+            "[]",
+            "[^]",
+            "[a",
+            "[b-a]",
+            "[[.a.]]",
+            "[[:foo:]]",
+            "[:alpha:]",
+            "(?<=a+)",
+            "(?<=(a|bc)d)",
+            "(?<=a?)",
+            "(?P<a>x)(?P<a>y)",
+            "(?P=a)",
+            "\\k<a>",
+            "(?<1a>x)",
+            "\\g1",
+            "\\g",
+            "(*FOO)a",
+            "\\E*",
+            "a|*",
+            "(?(1)a|b)",
+            "(c)?(?(1)a|b|d)",
+            "\\u0041",
+            "\\x{}",
+            "\\x{g}",
+            "[\\B]",
+            "[\\R]",
+            "[\\N]",
+            "a)",
+            "(?z)",
+            "(?i",
+            "a+++",
+            "(",
+            "\\",
+            "(?P<n",
+            "(?P<>a)",
+            "(?P<n-a>a)",
+            "\\k",
+            "(?n)(a)\\1",
+            "x{1,99999999999}",
+            "\\400",
+            "[\\E]",
         ] {
             assert_eq!(refused(text.as_bytes()), "regex", "{text}");
         }
@@ -1125,8 +1177,17 @@ mod tests {
     #[test]
     fn what_is_not_run_is_named() {
         for text in [
-            "(a)(?1)", "(?R)", "(?&n)(?<n>a)", "\\p{L}", "\\X", "(*UTF)a", "a(*PRUNE)b", "(?C1)a",
-            "\\Ka", "(?*a)b", "(?J)a",
+            "(a)(?1)",
+            "(?R)",
+            "(?&n)(?<n>a)",
+            "\\p{L}",
+            "\\X",
+            "(*UTF)a",
+            "a(*PRUNE)b",
+            "(?C1)a",
+            "\\Ka",
+            "(?*a)b",
+            "(?J)a",
         ] {
             assert_eq!(refused(text.as_bytes()), "unsupported", "{text}");
         }
@@ -1135,11 +1196,45 @@ mod tests {
     #[test]
     fn what_pcre2_accepts() {
         for text in [
-            "[\\w-]", "a{,3}", "{", "\\1(a)", "[\\8]", "[]]", "[^]]", "(?<=a|bc)", "(?|(a)|(b))\\1",
-            "(*FAIL)", "\\R+", "\\Q*\\E*", "(|a)*", "(?#abc)a", "a(?#c)+", "(?(1)a|b)(c)", "\\x",
-            "\\0", "[\\b]", "x{0}", "(?:){5}", "\\d{1,2}+", "x{1 }", "(?xx)[a b]", "[a-]", "[-a]",
-            "[a-c-e]", "[]-a]", "[[a]", "[a[:digit:]b]", "(?>a)+", "(?=a){3}b", "(*pla:a)b",
-            "\\10()", "\\08", "(?<n>a)|(?P=n)", "(?(?=a)b)", "(?(DEFINE)(?<x>a))", "(?^i:a)",
+            "[\\w-]",
+            "a{,3}",
+            "{",
+            "\\1(a)",
+            "[\\8]",
+            "[]]",
+            "[^]]",
+            "(?<=a|bc)",
+            "(?|(a)|(b))\\1",
+            "(*FAIL)",
+            "\\R+",
+            "\\Q*\\E*",
+            "(|a)*",
+            "(?#abc)a",
+            "a(?#c)+",
+            "(?(1)a|b)(c)",
+            "\\x",
+            "\\0",
+            "[\\b]",
+            "x{0}",
+            "(?:){5}",
+            "\\d{1,2}+",
+            "x{1 }",
+            "(?xx)[a b]",
+            "[a-]",
+            "[-a]",
+            "[a-c-e]",
+            "[]-a]",
+            "[[a]",
+            "[a[:digit:]b]",
+            "(?>a)+",
+            "(?=a){3}b",
+            "(*pla:a)b",
+            "\\10()",
+            "\\08",
+            "(?<n>a)|(?P=n)",
+            "(?(?=a)b)",
+            "(?(DEFINE)(?<x>a))",
+            "(?^i:a)",
         ] {
             assert_eq!(refused(text.as_bytes()), "ok", "{text}");
         }

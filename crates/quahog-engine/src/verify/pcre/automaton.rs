@@ -9,14 +9,20 @@ const MAX_SIZE: usize = 4 << 20;
 /// Bytes that the states of a search may take; they are dropped after it.
 const MAX_CACHE: usize = 1 << 20;
 
-/// An automaton for exactly this tree.
-pub(super) fn exact(node: &Node) -> Option<meta::Regex> {
-    build(&convert(node, Place { last: true, bytes_follow: false }, false)?)
+/// How well an automaton fits its tree.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fit {
+    /// Matches start and end where they should.
+    Exact,
+    /// Matches start where they should; some may end elsewhere.
+    Starts,
+    /// It matches wherever the tree does, and perhaps elsewhere.
+    Larger,
 }
 
-/// An automaton that matches wherever the tree does, and perhaps elsewhere.
-pub(super) fn larger(node: &Node) -> Option<meta::Regex> {
-    build(&convert(node, Place { last: true, bytes_follow: false }, true)?)
+/// An automaton for a tree, if there is one that fits so well.
+pub(super) fn compile(node: &Node, fit: Fit) -> Option<meta::Regex> {
+    build(&convert(node, Place { last: true, bytes_follow: false }, fit)?)
 }
 
 fn build(hir: &Hir) -> Option<meta::Regex> {
@@ -37,12 +43,12 @@ struct Place {
     bytes_follow: bool,
 }
 
-/// `None` if there is none, which cannot be if `larger`.
-fn convert(node: &Node, place: Place, larger: bool) -> Option<Hir> {
-    let unless_exact = |hir: Hir| larger.then_some(hir);
+/// `None` if nothing fits, which cannot be if it may be larger.
+fn convert(node: &Node, place: Place, fit: Fit) -> Option<Hir> {
+    let unless_exact = |hir: Hir| (fit == Fit::Larger).then_some(hir);
     Some(match node {
         Node::Alternate(nodes) => {
-            let nodes = nodes.iter().map(|node| convert(node, place, larger));
+            let nodes = nodes.iter().map(|node| convert(node, place, fit));
             Hir::alternation(nodes.collect::<Option<Vec<_>>>()?)
         }
         Node::Assert(assertion) => match assertion {
@@ -63,15 +69,13 @@ fn convert(node: &Node, place: Place, larger: bool) -> Option<Hir> {
             Assertion::Start => Hir::look(Look::Start),
             Assertion::WordBoundary => Hir::look(Look::WordAscii),
         },
-        Node::Atomic(node) => unless_exact(convert(node, place, larger)?)?,
-        Node::Backreference { .. } => {
-            unless_exact(repetition(set(&ByteSet::ALL), 0, None, true))?
-        }
+        Node::Atomic(node) => unless_exact(convert(node, place, fit)?)?,
+        Node::Backreference { .. } => unless_exact(repetition(set(&ByteSet::ALL), 0, None, true))?,
         Node::Concat(nodes) => {
             let mut place = place;
             let mut hirs = Vec::with_capacity(nodes.len());
             for node in nodes.iter().rev() {
-                hirs.push(convert(node, place, larger)?);
+                hirs.push(convert(node, place, fit)?);
                 place.last = false;
                 place.bytes_follow |= node.min_len() > 0;
             }
@@ -79,15 +83,22 @@ fn convert(node: &Node, place: Place, larger: bool) -> Option<Hir> {
             Hir::concat(hirs)
         }
         Node::Conditional { yes, no, .. } => {
-            let yes = convert(yes, place, larger)?;
-            unless_exact(Hir::alternation(vec![yes, convert(no, place, larger)?]))?
+            let yes = convert(yes, place, fit)?;
+            unless_exact(Hir::alternation(vec![yes, convert(no, place, fit)?]))?
         }
         Node::Empty => Hir::empty(),
-        Node::Group { node, .. } => convert(node, place, larger)?,
+        Node::Group { node, .. } => convert(node, place, fit)?,
         Node::Look { .. } => unless_exact(Hir::empty())?,
         Node::Repeat { node, min, max, lazy } => {
             let place = Place { last: place.last && *max == Some(1), ..place };
-            repetition(convert(node, place, larger)?, *min, *max, *lazy)
+            let hir = repetition(convert(node, place, fit)?, *min, *max, *lazy);
+            // After an empty iteration PCRE2 is done; an automaton looks for a
+            // longer one, which may end later.
+            let may_differ = max.is_none() && node.min_len() == 0;
+            if may_differ && fit == Fit::Exact {
+                return None;
+            }
+            hir
         }
         Node::Set(bytes) => set(bytes),
     })

@@ -29,9 +29,18 @@ pub(super) struct Program {
 #[derive(Clone, Debug)]
 enum Op {
     Assert(Assertion),
-    Backreference { group: u32, caseless: bool },
-    /// Ends an iteration; one that consumed nothing is the last.
-    Back { counter: u32, to: u32, exit: u32 },
+    Backreference {
+        group: u32,
+        caseless: bool,
+    },
+    /// Ends an iteration. Where there is no largest number of them, one that
+    /// consumed nothing is the last, once there are enough.
+    Back {
+        counter: u32,
+        to: u32,
+        enough: u32,
+        exit: u32,
+    },
     /// Goes back so many bytes.
     Behind(u32),
     Byte(u8),
@@ -39,18 +48,39 @@ enum Op {
     Enter(u32),
     Fail,
     /// Until `FenceEnd` it is on its own: then nothing of it is tried again.
-    Fence { kind: Fence, end: u32, otherwise: Option<u32> },
+    Fence {
+        kind: Fence,
+        end: u32,
+        otherwise: Option<u32>,
+    },
     FenceEnd,
-    IfGroup { group: u32, no: u32 },
+    IfGroup {
+        group: u32,
+        no: u32,
+    },
     Jump(u32),
-    Loop { counter: u32, min: u32, max: u32, lazy: bool, exit: u32 },
+    Loop {
+        counter: u32,
+        min: u32,
+        max: u32,
+        lazy: bool,
+        exit: u32,
+    },
     Match,
     Open(u32),
     Reset(u32),
     /// A set, again and again.
-    Run { set: Box<ByteSet>, min: u32, max: u32, kind: Run },
+    Run {
+        set: Box<ByteSet>,
+        min: u32,
+        max: u32,
+        kind: Run,
+    },
     Set(Box<ByteSet>),
-    Split { first: u32, second: u32 },
+    Split {
+        first: u32,
+        second: u32,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,14 +103,38 @@ enum Fence {
 /// What is done on the way back.
 #[derive(Clone, Copy, Debug)]
 enum Frame {
-    Counter { counter: u32, count: u32, start: usize },
-    Fence { kind: Fence, end: u32, otherwise: u32, at: usize, outer: usize },
+    Counter {
+        counter: u32,
+        count: u32,
+        start: usize,
+    },
+    Fence {
+        kind: Fence,
+        end: u32,
+        otherwise: u32,
+        at: usize,
+        outer: usize,
+    },
     /// Gives back a byte of a greedy run, down to `low`.
-    Greedy { next: u32, low: usize, high: usize },
+    Greedy {
+        next: u32,
+        low: usize,
+        high: usize,
+    },
     /// Takes one more byte of a lazy run.
-    Lazy { run: u32, at: usize, left: u32 },
-    Slot { slot: u32, value: usize },
-    Try { next: u32, at: usize },
+    Lazy {
+        run: u32,
+        at: usize,
+        left: u32,
+    },
+    Slot {
+        slot: u32,
+        value: usize,
+    },
+    Try {
+        next: u32,
+        at: usize,
+    },
 }
 
 /// Memory of the machine, reused by searches.
@@ -319,9 +373,10 @@ impl Machine<'_> {
                     }
                     continue;
                 }
-                Op::Back { counter, to, exit } => {
-                    let (_, began) = self.stack.counters[*counter as usize];
-                    pc = if began == at { *exit as usize } else { *to as usize };
+                Op::Back { counter, to, enough, exit } => {
+                    let (count, began) = self.stack.counters[*counter as usize];
+                    let last = began == at && count >= *enough;
+                    pc = if last { *exit as usize } else { *to as usize };
                     continue;
                 }
                 Op::Run { set, min, max, kind } => {
@@ -329,8 +384,7 @@ impl Machine<'_> {
                     let most = usize::try_from(*max).unwrap_or(usize::MAX);
                     let least = *min as usize;
                     let wanted = if *kind == Run::Lazy { least } else { most };
-                    let taken =
-                        tail.iter().take(wanted).take_while(|&&b| set.contains(b)).count();
+                    let taken = tail.iter().take(wanted).take_while(|&&b| set.contains(b)).count();
                     if !self.step(taken / 4)? {
                         return Ok(Ended::GaveUp);
                     }
@@ -525,9 +579,7 @@ impl Machine<'_> {
                 at == subject.len() || (at + 1 == subject.len() && here == Some(b'\n'))
             }
             Assertion::LineEnd => at == subject.len() || here == Some(b'\n'),
-            Assertion::LineStart => {
-                at == 0 || (before == Some(b'\n') && at < subject.len())
-            }
+            Assertion::LineStart => at == 0 || (before == Some(b'\n') && at < subject.len()),
             Assertion::NotWordBoundary => is_word(before) == is_word(here),
             Assertion::SearchStart => at == self.search.search_start,
             Assertion::Start => at == 0,
@@ -563,8 +615,9 @@ impl Compiler {
             }
             Node::Assert(assertion) => self.code.push(Op::Assert(*assertion)),
             Node::Atomic(inner) => match &**inner {
-                Node::Repeat { node, min, max, .. } if matches!(**node, Node::Set(_)) => {
-                    self.run(node, *min, *max, Run::Possessive);
+                Node::Repeat { node, min, max, lazy } if matches!(**node, Node::Set(_)) => {
+                    let max = if *lazy { Some(*min) } else { *max };
+                    self.run(node, *min, max, Run::Possessive);
                 }
                 inner => {
                     self.fence(Fence::Atomic, None, |compiler| compiler.node(inner));
@@ -714,7 +767,8 @@ impl Compiler {
                 self.code.push(Op::Enter(counter));
                 self.node(node);
                 let exit = self.here() + 1;
-                self.code.push(Op::Back { counter, to: head as u32, exit });
+                let enough = if max.is_none() { min } else { u32::MAX };
+                self.code.push(Op::Back { counter, to: head as u32, enough, exit });
                 let max = max.unwrap_or(u32::MAX);
                 self.code[head] = Op::Loop { counter, min, max, lazy, exit };
             }
@@ -757,10 +811,12 @@ fn mark_references(node: &Node, referenced: &mut [bool]) {
 /// The bytes that a match may begin with, and whether it may be empty.
 fn first_bytes(node: &Node) -> (ByteSet, bool) {
     match node {
-        Node::Alternate(nodes) => nodes.iter().map(first_bytes).fold(
-            (ByteSet::EMPTY, false),
-            |(set, empty), (other, other_empty)| (set.union(other), empty || other_empty),
-        ),
+        Node::Alternate(nodes) => nodes
+            .iter()
+            .map(first_bytes)
+            .fold((ByteSet::EMPTY, false), |(set, empty), (other, other_empty)| {
+                (set.union(other), empty || other_empty)
+            }),
         Node::Assert(_) | Node::Empty | Node::Look { .. } => (ByteSet::EMPTY, true),
         Node::Atomic(node) | Node::Group { node, .. } => first_bytes(node),
         Node::Backreference { .. } => (ByteSet::ALL, true),

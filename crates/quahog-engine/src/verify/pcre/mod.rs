@@ -26,6 +26,7 @@ use quahog_sig::regex::{Flags, Node, Regex};
 use regex_automata::meta;
 use regex_automata::{Anchored, Input};
 
+use self::automaton::Fit;
 use self::backtrack::Program;
 pub(crate) use self::backtrack::Stack;
 use super::Found;
@@ -40,7 +41,7 @@ pub(crate) struct Matcher {
 
 #[derive(Debug)]
 enum Machine {
-    /// An automaton finds exactly what the expression says.
+    /// An automaton finds what the expression says.
     Automaton(meta::Regex),
     /// Only this machine does; the automaton finds at least as much.
     Backtracker { filter: Option<meta::Regex>, program: Program },
@@ -59,10 +60,12 @@ impl Matcher {
         let Ok(regex) = Regex::parse(text, flags) else {
             return Matcher { engine: Machine::Nothing };
         };
-        if let Some(exact) = automaton::exact(regex.root()) {
-            return Matcher { engine: Machine::Automaton(exact) };
+        // Where a match ends decides where the next one may begin.
+        let fit = if flags.has(Flags::GLOBAL) { Fit::Exact } else { Fit::Starts };
+        if let Some(fitting) = automaton::compile(regex.root(), fit) {
+            return Matcher { engine: Machine::Automaton(fitting) };
         }
-        let filter = automaton::larger(regex.root());
+        let filter = automaton::compile(regex.root(), Fit::Larger);
         let program = Program::new(&regex);
         Matcher { engine: Machine::Backtracker { filter, program } }
     }
@@ -100,7 +103,7 @@ pub(crate) fn search(
     matcher: &Matcher,
     pcre: &Pcre<'_>,
     haystack: &[u8],
-    starts: Option<RangeInclusive<usize>>,
+    starts: Option<&RangeInclusive<usize>>,
     most: u64,
     stack: &mut Stack,
     meter: &dyn Meter,
@@ -108,7 +111,7 @@ pub(crate) fn search(
     let mut found = Found::default();
     let has = |flag| pcre.flags.has(flag);
     // (first start, last start after it if that is bounded)
-    let (low, last) = match &starts {
+    let (low, last) = match starts {
         None => (0, None),
         Some(starts) => (*starts.start(), Some(starts.end() - starts.start())),
     };
