@@ -12,11 +12,11 @@
 //! | [`body`] | 2 body patterns |
 //! | `offset` | 3.2 offsets |
 //! | `logical`, `logic` | 4 logical signatures and their expressions |
+//! | `compare`, `pcre` | 4.6 byte compares, 4.7 regular expressions |
 //! | `hash` | 1 hash signatures and allow lists |
 //!
-//! What the reference cannot decide (executables, regular expressions, byte
-//! compares, macros, picture hashes) it reads as far as loading refuses it and
-//! then names in [`Verdict::unsupported`]; it never guesses.
+//! What the reference cannot decide (executables, the less plain regular
+//! expressions) it reads as far as loading refuses it and then names in [`Verdict::unsupported`]; it never guesses.
 //!
 //! Cost: each pattern is tried at each byte. Haystacks of 10 000 bytes and
 //! databases of 100 lines take a fraction of a second.
@@ -33,11 +33,13 @@
 //! ```
 
 pub mod body;
+mod compare;
 mod file_type;
 mod hash;
 mod logic;
 mod logical;
 mod offset;
+mod pcre;
 
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
@@ -93,19 +95,13 @@ pub struct LoadError {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum UnsupportedKind {
-    /// `ref(off#opts len#cmp)`.
-    ByteCompare,
     /// A condition about an executable, such as `EntryPoint`.
     ExecutableAttribute,
     /// An offset within an executable, such as `EP+0`.
     ExecutableOffset,
     /// A whole database format.
     Format,
-    /// A picture hash.
-    FuzzyImage,
-    /// `${min-max}g$`.
-    Macro,
-    /// A regular expression.
+    /// A regular expression that is not of the plainest kind.
     Pcre,
 }
 
@@ -151,6 +147,8 @@ pub struct View<'a> {
     /// For a normalised view, digests of the layer that it was made from,
     /// which is no parent but counts for allow lists.
     pub source: Option<Digests>,
+    /// The perceptual hash, if the layer is a picture.
+    pub picture: Option<u64>,
     /// The layers around this one, innermost first.
     pub ancestors: Vec<Ancestor>,
 }
@@ -208,6 +206,7 @@ impl<'a> View<'a> {
             size: bytes.len() as u64, // no `usize` is wider
             digests: Some(Digests::of(bytes)),
             source: None,
+            picture: None,
             ancestors: Vec::new(),
         }
     }
@@ -315,7 +314,7 @@ impl Database {
         let searched = self.signatures.iter().filter(|s| view.targets.contains(&s.target));
         let mut matches: Vec<Match> = searched
             .filter(|signature| signature.rule.unsupported().is_none())
-            .filter_map(|signature| signature.search(view))
+            .filter_map(|signature| signature.search(view, &self.signatures))
             .collect();
         matches.sort();
         matches
@@ -353,11 +352,11 @@ impl Database {
 }
 
 impl Signature {
-    fn search(&self, view: &View<'_>) -> Option<Match> {
+    fn search(&self, view: &View<'_>, all: &[Signature]) -> Option<Match> {
         let length = view.bytes.len();
         let (count, spans, subsignatures) = match &self.rule {
             // A member of a macro group never alerts alone.
-            Rule::Body(_, Offset::MacroGroup) => return None,
+            Rule::Body(_, Offset::MacroGroup(_)) => return None,
             Rule::Body(body, offset) => {
                 let found = body.search(view.bytes, |start| offset.accepts(start, length));
                 (found.len() as u64, spans(&found), Vec::new()) // no `usize` is wider
@@ -367,7 +366,18 @@ impl Signature {
                 (u64::from(found), if found { vec![(0, length)] } else { Vec::new() }, Vec::new())
             }
             Rule::Logical(logical) => {
-                let (count, hits) = logical.evaluate(view)?;
+                let members = |wanted: i64| {
+                    let mut found = Vec::new();
+                    for signature in all.iter().filter(|other| other.target == self.target) {
+                        if let Rule::Body(body, Offset::MacroGroup(group)) = &signature.rule
+                            && *group == wanted
+                        {
+                            found.extend(body.search(view.bytes, |_| true));
+                        }
+                    }
+                    found
+                };
+                let (count, hits) = logical.evaluate(view, &members)?;
                 let hits: Vec<Hits> = hits
                     .iter()
                     .map(|hits| Hits { count: hits.count, spans: spans(&hits.occurrences) })
@@ -591,8 +601,10 @@ fn ndb(line: &str) -> Result<Option<(u32, Rule)>, Reason> {
         None => return Err("target is not a number"),
     };
     let offset = Offset::parse(offset, target)?;
-    let macro_or_resource =
-        matches!(offset, Offset::MacroGroup | Offset::At { base: offset::Base::VersionInfo, .. });
+    let macro_or_resource = matches!(
+        offset,
+        Offset::MacroGroup(_) | Offset::At { base: offset::Base::VersionInfo, .. }
+    );
     let demands = Demands {
         three_exact: !macro_or_resource && (target == 0 || (target == 1 && !offset.floats())),
         filter: matches!(target, 0 | 1 | 4 | 7),

@@ -10,7 +10,7 @@ pub(super) enum Offset {
     /// From a base up to `shift` bytes after it, both inclusive.
     At { base: Base, shift: i64 },
     /// `$g$`: a member of a macro group, which never alerts alone.
-    MacroGroup,
+    MacroGroup(i64),
 }
 
 /// What an offset counts from.
@@ -42,7 +42,7 @@ impl Offset {
         if let Some(group) = base.strip_prefix('$') {
             let group = group.strip_suffix('$').unwrap_or(group);
             return match number(group) {
-                Some(0..32) => Ok(Offset::MacroGroup),
+                Some(group @ 0..32) => Ok(Offset::MacroGroup(group)),
                 _ => Err("macro group is not below 32"),
             };
         }
@@ -69,8 +69,20 @@ impl Offset {
             Offset::At { base: Base::Executable | Base::VersionInfo, .. } => {
                 Some(UnsupportedKind::ExecutableOffset)
             }
-            Offset::Any | Offset::At { .. } | Offset::MacroGroup => None,
+            Offset::Any | Offset::At { .. } | Offset::MacroGroup(_) => None,
         }
+    }
+
+    /// The first start in a haystack of `length` bytes, which may lie before it,
+    /// and how far beyond it one may lie; `None` if it may lie anywhere.
+    pub(super) fn bounds(self, length: usize) -> Option<(i64, usize)> {
+        let Offset::At { base, shift } = self else { return None };
+        let low = match base {
+            Base::Start(n) => n,
+            Base::End(n) => i64::try_from(length).map_or(-1, |length| length - n),
+            Base::Executable | Base::VersionInfo => return None,
+        };
+        Some((low, usize::try_from(shift).unwrap_or(0)))
     }
 
     /// Whether a match may start at `start` in a haystack of `length` bytes.
@@ -89,7 +101,7 @@ impl Offset {
                 // The middle of a file cannot be reached from before it.
                 low >= 0 && (low..=low.saturating_add(shift)).contains(&start)
             }
-            Offset::MacroGroup => false,
+            Offset::MacroGroup(_) => false,
         }
     }
 }
