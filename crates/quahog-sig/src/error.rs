@@ -184,6 +184,18 @@ pub enum ErrorKind {
     /// The number of subsignatures is not what the expression asks for.
     #[error("number of subsignatures differs from the expression")]
     SubsignatureCount,
+    /// A list of phishing entries does not know this kind.
+    #[error("unknown kind of entry")]
+    PhishingKind,
+    /// What is wrong with a regular expression.
+    #[error("regular expression: {0}")]
+    Regex(&'static str),
+    /// A flag that is neither 0 nor 1 nor `*`, or a word of flags that is none.
+    #[error("malformed flag")]
+    Flag,
+    /// A password that cannot be read.
+    #[error("malformed password")]
+    Password,
     /// A size of 0, or of 4,294,967,295 and more.
     #[error("size must be `*` or 1 to 4294967294")]
     Size,
@@ -236,6 +248,10 @@ impl ErrorKind {
             ErrorKind::PartTooLong => "part-too-long",
             ErrorKind::PatternTooShort => "pattern-too-short",
             ErrorKind::SubsignatureCount => "subsignature-count",
+            ErrorKind::PhishingKind => "phishing-kind",
+            ErrorKind::Regex(_) => "regex",
+            ErrorKind::Flag => "flag",
+            ErrorKind::Password => "password",
             ErrorKind::Size => "size",
             ErrorKind::Target => "target",
             ErrorKind::TargetMissing => "target-missing",

@@ -160,12 +160,14 @@ impl Format {
     /// Whether [`SetBuilder::line`](crate::SetBuilder::line) reads it.
     pub fn is_read(self) -> bool {
         use Grammar::{AllowHash, Extended, FileHash, Ignore, Logical, Magic, Simple};
-        let read = matches!(
+        use Grammar::{Certificate, Container, Feature, Ioc, Password, Phishing, ZipRar};
+        matches!(
             self.grammar(),
             AllowHash | Extended | FileHash | Ignore | Logical | Magic | Simple
-        );
-        // "Self-protect first" reorders the scan; it has not been built.
-        read && self != Format::Sdb
+        ) || matches!(
+            self.grammar(),
+            Certificate | Container | Feature | Ioc | Password | Phishing | ZipRar
+        )
     }
 }
 

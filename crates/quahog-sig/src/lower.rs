@@ -1,5 +1,7 @@
 //! From syntax to meaning: whole signatures, or none.
 
+mod lists;
+
 use std::ops::Range;
 
 use crate::ast::{Extended, Field, FileHash, Logical, Magic, Record, Simple, Subsignature};
@@ -91,6 +93,8 @@ pub struct SetBuilder {
     ignore: IgnoreList,
     pua: PuaFilter,
     strict_frames: bool,
+    /// How large all regular expressions are, written out.
+    expansion: usize,
     /// Where in `columns.blocks` the block that asks for nothing but a target is.
     plain_blocks: [Option<u32>; Target::COUNT],
 }
@@ -156,6 +160,12 @@ impl SetBuilder {
         let subs = self.columns.subs.len();
         let line = NumberedLine { number, text: line, format };
         let admission = match Record::parse(format, line.text)? {
+            Record::Certificate(record) => lists::certificate(&record),
+            Record::Container(record) => self.container(line, &record),
+            Record::Feature(record) => self.feature(&record),
+            Record::Password(record) => self.password(&record),
+            Record::Phishing(record) => self.phishing(line, &record),
+            Record::ZipRar(record) => self.zip_rar(line, &record),
             Record::Extended(record) => self.extended(line, &record),
             Record::FileHash(record) => self.file_hash(line, &record),
             Record::Ignore(_) => return Ok(Admission::Admitted),
@@ -190,6 +200,7 @@ impl SetBuilder {
         let full = self.columns.code.len() > MAX_ARENA
             || self.columns.bodies.len() >= MAX_ROWS
             || self.columns.logicals.len() >= MAX_ROWS
+            || self.columns.containers.len() >= MAX_ROWS
             || self
                 .columns
                 .hash_rows
@@ -266,6 +277,7 @@ impl SetBuilder {
             && body.items().len() >= 3;
         let code = CodeRange::new(start, self.columns.code.len());
         self.columns.bodies.push(BodyRow { target, offset, code, is_static });
+        self.columns.raw_first |= line.format == Format::Sdb;
         self.columns.body_rows.push(name, self.columns.sources.len() - 1, line.number);
         Ok(Admission::Admitted)
     }

@@ -5,21 +5,28 @@
 //! anything, is decided by [`SetBuilder`](crate::SetBuilder). `Display` gives
 //! the line back.
 
+mod container;
 mod extended;
 mod hash;
 mod lists;
 mod logical;
 mod magic;
+mod phishing;
+mod settings;
 
 use std::fmt;
 
 use crate::{Error, ErrorKind, Format, Grammar, Span};
 
+pub use container::{Container, ZipRar};
 pub use extended::{Extended, Simple};
 pub use hash::FileHash;
 pub use lists::Ignore;
 pub use logical::{Attribute, Logical, Subsignature};
 pub use magic::Magic;
+pub use phishing::Phishing;
+pub(crate) use phishing::levels_of;
+pub use settings::{Certificate, Feature, Password};
 
 /// A field of a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,9 +97,15 @@ fn whole(line: &[u8]) -> Span {
 /// One parsed line.
 #[derive(Clone, Debug)]
 pub enum Record<'l> {
+    /// `.crb`
+    Certificate(Certificate<'l>),
+    /// `.cdb`
+    Container(Container<'l>),
     /// `.ndb`, `.ndu`
     Extended(Extended<'l>),
-    /// `.hdb`, `.hsb`, `.fp`, ...
+    /// `.cfg`
+    Feature(Feature<'l>),
+    /// `.hdb`, `.hsb`, `.fp`, ..., and what an `.ioc` amounts to
     FileHash(FileHash<'l>),
     /// `.ign`, `.ign2`
     Ignore(Ignore<'l>),
@@ -100,8 +113,14 @@ pub enum Record<'l> {
     Logical(Logical<'l>),
     /// `.ftm`
     Magic(Magic<'l>),
+    /// `.pwdb`
+    Password(Password<'l>),
+    /// `.pdb`, `.wdb`, `.gdb`
+    Phishing(Phishing<'l>),
     /// `.db`
     Simple(Simple<'l>),
+    /// `.zmd`, `.rmd`
+    ZipRar(ZipRar<'l>),
 }
 
 impl<'l> Record<'l> {
@@ -112,12 +131,20 @@ impl<'l> Record<'l> {
     /// The fields are too few or too many, or the format is not read.
     pub fn parse(format: Format, line: &'l [u8]) -> Result<Record<'l>, Error> {
         match format.grammar() {
+            Grammar::Certificate => Certificate::parse(line).map(Record::Certificate),
+            Grammar::Container => Container::parse(line).map(Record::Container),
             Grammar::Extended => Extended::parse(line).map(Record::Extended),
-            Grammar::FileHash | Grammar::AllowHash => FileHash::parse(line).map(Record::FileHash),
+            Grammar::Feature => Feature::parse(line).map(Record::Feature),
+            Grammar::FileHash | Grammar::AllowHash | Grammar::Ioc => {
+                FileHash::parse(line).map(Record::FileHash)
+            }
             Grammar::Ignore => Ignore::parse(line).map(Record::Ignore),
             Grammar::Logical => Logical::parse(line).map(Record::Logical),
             Grammar::Magic => Magic::parse(line).map(Record::Magic),
+            Grammar::Password => Password::parse(line).map(Record::Password),
+            Grammar::Phishing => Phishing::parse(line).map(Record::Phishing),
             Grammar::Simple => Simple::parse(line).map(Record::Simple),
+            Grammar::ZipRar => ZipRar::parse(line).map(Record::ZipRar),
             _ => Err(Error::new(ErrorKind::Unsupported(format.extension()), whole(line))),
         }
     }

@@ -7,6 +7,7 @@
 mod block;
 mod expression;
 mod file_type;
+pub(crate) mod lists;
 mod offset;
 pub(crate) mod set;
 mod target;
@@ -14,6 +15,9 @@ mod target;
 pub use block::{Block, Range};
 pub use expression::{Comparison, Expression, Op, Sign, Value};
 pub use file_type::FileType;
+pub use lists::{
+    Container, Password, Phishing, Regex, SizeRange, UrlAlert, UrlHash,
+};
 pub use offset::{Base, Offset};
 pub(crate) use set::Columns;
 pub use set::{

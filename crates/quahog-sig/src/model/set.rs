@@ -5,7 +5,10 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::body::Pattern;
-use crate::model::{Block, Expression, FileType, Offset, Target};
+use crate::model::lists::{ContainerRow, PasswordRow, PhishingColumns};
+use crate::model::{
+    Block, Container, Expression, FileType, Offset, Password, Phishing, Target,
+};
 
 /// A kind of signature.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -16,6 +19,8 @@ pub enum SigKind {
     Hash(DigestKind),
     /// A logical signature.
     Logical,
+    /// A signature of container metadata.
+    Container,
 }
 
 /// A cryptographic digest.
@@ -65,6 +70,7 @@ impl SigId {
             SigKind::Body => 0,
             SigKind::Logical => 1,
             SigKind::Hash(kind) => 2 + kind as u32,
+            SigKind::Container => 7,
         };
         // The mask cuts what the builder never lets grow.
         SigId(tag << KIND_SHIFT | (index as u32 & ((1 << KIND_SHIFT) - 1)))
@@ -77,6 +83,7 @@ impl SigId {
             1 => SigKind::Logical,
             2 => SigKind::Hash(DigestKind::Md5),
             3 => SigKind::Hash(DigestKind::Sha1),
+            7 => SigKind::Container,
             _ => SigKind::Hash(DigestKind::Sha256),
         }
     }
@@ -291,6 +298,10 @@ impl CodeRange {
         let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         CodeRange { start: cut(start), end: cut(end) }
     }
+
+    pub(crate) fn of(self, code: &[u8]) -> &[u8] {
+        code.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
 }
 
 /// A body signature.
@@ -377,6 +388,12 @@ pub(crate) struct Columns {
     pub(crate) hashes: [HashColumns; 3],
     pub(crate) allowed: [HashColumns; 3],
     pub(crate) magics: Vec<MagicRow>,
+    pub(crate) container_rows: Rows,
+    pub(crate) containers: Vec<ContainerRow>,
+    pub(crate) phishing: PhishingColumns,
+    pub(crate) passwords: Vec<PasswordRow>,
+    /// A "self-protect first" database is there.
+    pub(crate) raw_first: bool,
 }
 
 /// Checked signatures, ready to be compiled. Immutable.
@@ -386,12 +403,14 @@ pub struct SignatureSet {
 }
 
 impl SignatureSet {
-    /// The number of signatures, entries of allow lists among them.
+    /// The number of signatures, entries of allow lists, phishing lists and
+    /// passwords among them.
     pub fn len(&self) -> usize {
         let columns = &self.columns;
         let hashes: usize = columns.hashes.iter().map(HashColumns::len).sum();
         let allowed: usize = columns.allowed.iter().map(HashColumns::len).sum();
-        columns.bodies.len() + columns.logicals.len() + hashes + allowed
+        let lists = columns.containers.len() + columns.phishing.len() + columns.passwords.len();
+        columns.bodies.len() + columns.logicals.len() + hashes + allowed + lists
     }
 
     /// Whether there are none.
@@ -467,6 +486,40 @@ impl SignatureSet {
         })
     }
 
+    /// The signatures of container metadata, in the order of their lines.
+    pub fn containers(&self) -> impl ExactSizeIterator<Item = Container<'_>> {
+        self.columns.containers.iter().enumerate().map(|(index, row)| Container {
+            id: SigId::new(SigKind::Container, index),
+            file_type: row.file_type,
+            container_size: row.container_size,
+            packed_size: row.packed_size,
+            size: row.size,
+            encrypted: row.encrypted,
+            position: row.position,
+            pattern: row.pattern.map(|pattern| pattern.regex(&self.columns.code)),
+        })
+    }
+
+    /// The phishing lists.
+    pub fn phishing(&self) -> Phishing<'_> {
+        Phishing { columns: &self.columns.phishing, code: &self.columns.code }
+    }
+
+    /// Passwords of archives, in the order of their lines; the last is tried
+    /// first.
+    pub fn passwords(&self) -> impl ExactSizeIterator<Item = Password<'_>> {
+        self.columns
+            .passwords
+            .iter()
+            .map(|row| Password { file_type: row.file_type, bytes: self.code(row.code) })
+    }
+
+    /// Whether layers are to be searched before what is inside them, as a
+    /// `.sdb` asks for.
+    pub fn is_raw_first(&self) -> bool {
+        self.columns.raw_first
+    }
+
     /// A digest of everything that decides what the set finds and how it is
     /// named. Equal sets have equal digests.
     pub fn digest(&self) -> [u8; 32] {
@@ -491,7 +544,27 @@ impl SignatureSet {
         for row in &columns.magics {
             part(format!("{:?} {:?} {:?}", row.kind, row.offset, row.file_type).as_bytes());
         }
-        let rows = columns.hash_rows.iter().chain([&columns.body_rows, &columns.logical_rows]);
+        for row in &columns.containers {
+            part(format!("{row:?}").as_bytes());
+        }
+        for row in &columns.passwords {
+            part(format!("{row:?}").as_bytes());
+        }
+        part(&[u8::from(columns.raw_first), u8::from(columns.phishing.is_off)]);
+        let phishing = &columns.phishing;
+        let lists = [&phishing.watched, &phishing.allowed];
+        lists.iter().for_each(|list| part(format!("{list:?}").as_bytes()));
+        let hosts = [&phishing.watched_hosts, &phishing.allowed_hosts];
+        hosts.iter().for_each(|list| part(format!("{list:?}").as_bytes()));
+        for (digest, alert) in phishing.url_digests.iter().zip(&phishing.url_alerts) {
+            part(digest);
+            part(&[*alert as u8]);
+        }
+        let rows = columns.hash_rows.iter().chain([
+            &columns.body_rows,
+            &columns.logical_rows,
+            &columns.container_rows,
+        ]);
         for rows in rows {
             part(&rows.names);
         }
@@ -519,6 +592,7 @@ impl SignatureSet {
             SigKind::Body => &self.columns.body_rows,
             SigKind::Hash(kind) => &self.columns.hash_rows[kind as usize],
             SigKind::Logical => &self.columns.logical_rows,
+            SigKind::Container => &self.columns.container_rows,
         }
     }
 
@@ -535,7 +609,7 @@ impl SignatureSet {
     }
 
     fn code(&self, range: CodeRange) -> &[u8] {
-        self.columns.code.get(range.start as usize..range.end as usize).unwrap_or_default()
+        range.of(&self.columns.code)
     }
 }
 
@@ -563,7 +637,12 @@ mod tests {
 
     #[test]
     fn identities_keep_kind_and_index() {
-        for kind in [SigKind::Body, SigKind::Logical, SigKind::Hash(DigestKind::Sha256)] {
+        for kind in [
+            SigKind::Body,
+            SigKind::Container,
+            SigKind::Logical,
+            SigKind::Hash(DigestKind::Sha256),
+        ] {
             let id = SigId::new(kind, 123_456_789);
             assert_eq!((id.kind(), id.index()), (kind, 123_456_789));
         }
