@@ -11,8 +11,9 @@ use quahog_sig::model::{
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::context::{Layer, Look};
+use crate::context::{Layer, Look, PartEntry};
 use crate::digest::HashIndexes;
+use crate::lists::{Containers, Link, LinkAlert, LinkOptions, PhishingLists};
 use crate::identify::Identifier;
 use crate::meter::{Interrupted, Meter};
 use crate::offset::starts;
@@ -38,6 +39,8 @@ pub struct Segment {
     groups: [Option<Group>; Target::COUNT],
     hashes: HashIndexes,
     allowed: HashIndexes,
+    containers: Containers,
+    phishing: PhishingLists,
 }
 
 /// What one kind of layer is searched for.
@@ -108,6 +111,8 @@ impl Segment {
         Ok(Segment {
             hashes: HashIndexes::new(|kind| set.hashes(kind)),
             allowed: HashIndexes::new(|kind| set.allowed(kind)),
+            containers: Containers::new(&set)?,
+            phishing: PhishingLists::new(set.phishing())?,
             groups: std::array::from_fn(|_| groups.next().flatten()),
             set,
         })
@@ -315,6 +320,64 @@ impl Engine {
                 })
             })
         })
+    }
+
+    /// Whether layers are to be searched before what is inside them is opened,
+    /// because a database asks for it.
+    pub fn is_raw_first(&self) -> bool {
+        self.inner.segments.iter().any(|segment| segment.set.is_raw_first())
+    }
+
+    /// Appends to `hits` every signature of container metadata that matches
+    /// what `container` says of a part.
+    ///
+    /// # Errors
+    ///
+    /// The meter called the scan off.
+    pub fn scan_entry(
+        &self,
+        container: &Layer<'_>,
+        entry: &PartEntry<'_>,
+        meter: &dyn Meter,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Interrupted> {
+        for (at, segment) in self.inner.segments.iter().enumerate() {
+            segment.containers.scan(&segment.set, container, entry, meter, |id| {
+                // Entries are judged before what their bytes hold.
+                let order = Order {
+                    stage: 0,
+                    window: 0,
+                    generic: false,
+                    not_plain: true,
+                    at: 0,
+                    segment: at,
+                    // Indexes are below 2^29.
+                    index: id.index() as u32,
+                };
+                hits.push(Hit { segment: at, id, span: None, order });
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether a phishing list is in force at all, be it to allow.
+    pub fn has_links(&self) -> bool {
+        self.inner.segments.iter().any(|segment| !segment.phishing.is_empty())
+    }
+
+    /// Judges a link of a message.
+    ///
+    /// # Errors
+    ///
+    /// The meter called the scan off.
+    pub fn check_link(
+        &self,
+        link: &Link<'_>,
+        options: LinkOptions,
+        meter: &dyn Meter,
+    ) -> Result<Option<LinkAlert>, Interrupted> {
+        let lists: Vec<_> = self.inner.segments.iter().map(|s| &s.phishing).collect();
+        crate::lists::check(&lists, link, options, meter)
     }
 
     /// Appends to `hits` every signature that matches a view of a layer, in

@@ -39,14 +39,16 @@ mod identify;
 mod meter;
 
 mod digest;
+mod lists;
 mod literal;
 mod offset;
 mod plan;
 mod prefilter;
 mod verify;
 
-pub use crate::context::{Layer, Look};
+pub use crate::context::{Layer, Look, PartEntry};
 pub use crate::engine::{
     BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, is_weak,
 };
+pub use crate::lists::{Link, LinkAlert, LinkKind, LinkOptions};
 pub use crate::meter::{Interrupted, Meter, Unmetered};

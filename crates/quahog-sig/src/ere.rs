@@ -154,8 +154,8 @@ impl Parser<'_, '_> {
                     self.repeated(1, Kind::Open)?;
                 }
                 b'[' => {
-                    self.bracket(start)?;
-                    self.repeated(1, Kind::Set)?;
+                    let n_ranges = self.bracket(start)?;
+                    self.repeated(n_ranges, Kind::Set)?;
                 }
                 b'\\' => {
                     let Some(escaped) = self.peek() else {
@@ -256,8 +256,9 @@ impl Parser<'_, '_> {
         Ok(bound)
     }
 
-    /// Parses a set behind its `[`: a `]` in the first place is a member.
-    fn bracket(&mut self, start: usize) -> Result<(), Error> {
+    /// Parses a set behind its `[`, and says of how many ranges it is: a `]` in
+    /// the first place is a member.
+    fn bracket(&mut self, start: usize) -> Result<usize, Error> {
         let negated = self.eat(b'^');
         let mut set = [false; 256];
         let mut first = true;
@@ -299,8 +300,7 @@ impl Parser<'_, '_> {
         if negated {
             set.iter_mut().for_each(|member| *member = !*member);
         }
-        self.write_set(&set);
-        Ok(())
+        Ok(self.write_set(&set))
     }
 
     /// A member of a set: a byte, `[.x.]` or `[=x=]`.
@@ -334,16 +334,19 @@ impl Parser<'_, '_> {
         Ok(self.text.text.get(from..from + len).unwrap_or_default())
     }
 
-    fn write_set(&mut self, set: &[bool; 256]) {
+    /// Writes a set, and says of how many ranges it is.
+    fn write_set(&mut self, set: &[bool; 256]) -> usize {
         if !set.contains(&true) {
             self.out.extend_from_slice(b"[^\\x00-\\xff]");
-            return;
+            return 1;
         }
+        let mut n_ranges = 0;
         self.out.push(b'[');
         let mut at = 0;
         while at < set.len() {
             let end = set[at..].iter().position(|&member| !member).map_or(set.len(), |n| at + n);
             if end > at {
+                n_ranges += 1;
                 // Both are below 256.
                 push_byte(self.out, at as u8);
                 self.out.push(b'-');
@@ -352,6 +355,7 @@ impl Parser<'_, '_> {
             at = end.max(at) + 1;
         }
         self.out.push(b']');
+        n_ranges
     }
 }
 

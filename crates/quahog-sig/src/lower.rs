@@ -39,6 +39,8 @@ pub enum Skip {
     Newer,
     /// Written for an older functionality level only.
     Obsolete,
+    /// Signatures of phishing were not asked for.
+    Phishing,
     /// Possibly unwanted applications were not asked for, or not of this category.
     Pua,
     /// `name==...` in a `.db`, or a target that nothing uses.
@@ -89,6 +91,7 @@ const MAX_ARENA: usize = u32::MAX as usize - (1 << 24);
 /// Admits lines into a [`SignatureSet`].
 #[derive(Clone, Debug, Default)]
 pub struct SetBuilder {
+    without_phishing: bool,
     columns: Columns,
     ignore: IgnoreList,
     pua: PuaFilter,
@@ -114,6 +117,13 @@ impl SetBuilder {
     /// Says which signatures of possibly unwanted applications load.
     pub fn pua(mut self, filter: PuaFilter) -> SetBuilder {
         self.pua = filter;
+        self
+    }
+
+    /// Whether signatures load whose names begin with `HTML.Phishing` or
+    /// `Email.Phishing`; by default they do.
+    pub fn phishing_signatures(mut self, load: bool) -> SetBuilder {
+        self.without_phishing = !load;
         self
     }
 
@@ -211,6 +221,10 @@ impl SetBuilder {
         }
         if line.format.is_pua() && !self.pua.admits(name.text) {
             return Ok(Err(Skip::Pua));
+        }
+        let phishing: [&[u8]; 2] = [b"HTML.Phishing", b"Email.Phishing"];
+        if self.without_phishing && phishing.iter().any(|prefix| name.text.starts_with(prefix)) {
+            return Ok(Err(Skip::Phishing));
         }
         if self.ignore.covers(name.text, line.text) {
             return Ok(Err(Skip::Ignored));

@@ -10,7 +10,10 @@ use crate::Folder;
 
 /// Areas whose cases all pass; the rest is printed and not asserted yet.
 const COMPLETE: &[&str] =
-    &["body.", "ndb.", "db.", "ldb.expr", "ldb.count", "ldb.mod", "hash", "fp", "order", "ign"];
+    &[
+    "body.", "ndb.", "db.", "ldb.expr", "ldb.count", "ldb.mod", "hash", "fp", "order", "ign", "cdb",
+    "phish", "limits", "ftm", "container", "mail",
+];
 
 fn complete(area: &str) -> bool {
     COMPLETE.iter().any(|prefix| area.starts_with(prefix))
@@ -33,7 +36,9 @@ fn run(case: &Case) -> Outcome {
             "--exclude-pua" => pua.exclude.push(value.to_owned()),
             "--include-pua" => pua.include.push(value.to_owned()),
             "--max-filesize" => limits.part_bytes = number(),
-            "--max-files" => limits.parts = number() as u32,
+            // The input is a file, too.
+            "--max-files" => limits.parts = (number() as u32).saturating_sub(1),
+            "--alert-exceeds-max" => settings.alert_exceeded_limits = value == "yes",
             "--max-recursion" => settings.recursion = Some(number() as u32),
             _ => return Outcome::Unsupported(format!("option {argument}")),
         }
