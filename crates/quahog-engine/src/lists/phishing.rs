@@ -97,18 +97,20 @@ pub(crate) fn check(
     }
     let shown = clean_shown(shown);
     let real = clean_real(real);
-    if real == shown || shown.is_empty() || !looks_like_address(&shown) {
+    // Words before an address do not hide it from the lists, nor do blanks in
+    // it hide that it is one.
+    let without_blanks: Vec<u8> = shown.iter().copied().filter(|b| *b != b' ').collect();
+    if real == without_blanks || !looks_like_address(&without_blanks) {
         return Ok(None);
     }
     let pair = joined(&real, &shown);
     if lists.iter().any(|list| list.allowed.any(&pair)) {
         return Ok(None);
     }
-    let mut watched = lists.iter().any(|list| list.watched.any(&pair));
     let (Some(real_host), Some(shown_host)) = (host_of(&real), host_of(&shown)) else {
         return Ok(None);
     };
-    if real_host == shown_host || real.starts_with(b"mailto:") {
+    if real.starts_with(b"mailto:") || real_host.windows(2).any(|two| two == b"..") {
         return Ok(None);
     }
     let hosts = joined(real_host, shown_host);
@@ -119,22 +121,27 @@ pub(crate) fn check(
     if lists.iter().any(allowed) {
         return Ok(None);
     }
-    watched |= lists.iter().any(|list| ends_in(&list.watched_hosts, shown_host));
-    if real.contains(&1) && (watched || options.cloak) {
+    let shown_alone = [shown_host, b"/"].concat();
+    let host_watched = lists.iter().any(|list| {
+        ends_in(&list.watched_hosts, shown_host) || list.watched.any(&shown_alone)
+    });
+    let cloaked = real_host.iter().position(|&b| b == 1).is_some_and(|at| at + 1 < real_host.len());
+    if cloaked && options.cloak {
         return Ok(Some(LinkAlert::CloakedNull));
     }
     let secure = |url: &[u8]| url.starts_with(b"https:");
     if link.kind == LinkKind::Text
         && secure(&shown)
         && !secure(&real)
-        && (watched || options.ssl)
+        && (host_watched || options.ssl)
     {
         return Ok(Some(LinkAlert::SslSpoof));
     }
-    if !watched || registered(real_host) == registered(shown_host) {
-        return Ok(None);
-    }
-    Ok(Some(LinkAlert::SpoofedDomain))
+    let watched = host_watched || lists.iter().any(|list| list.watched.any(&pair));
+    // Words before the address belong to no domain.
+    let shown_name = shown_host.rsplit(|&b| b == b' ').next().unwrap_or_default();
+    let spoofed = watched && registered(real_host) != registered(shown_name);
+    Ok(spoofed.then_some(LinkAlert::SpoofedDomain))
 }
 
 /// Whether a list of hosts names this one, or one that it lies below.
@@ -151,36 +158,66 @@ fn joined(real: &[u8], shown: &[u8]) -> Vec<u8> {
     [real, b":", shown.strip_suffix(b"/").unwrap_or(shown), b"/"].concat()
 }
 
-/// Whether where a link leads looks like an address at all.
+/// Whether where a link leads looks like an address at all: one of the schemes
+/// that are known, or a host with a known top-level domain.
 fn is_address(real: &[u8]) -> bool {
-    let schemes: [&[u8]; 4] = [b"http://", b"https://", b"ftp://", b"mailto://"];
-    schemes.iter().any(|scheme| starts_with_nocase(real, scheme))
-        || looks_like_address(&real.to_ascii_lowercase())
+    let colon = real.iter().position(|&b| b == b':').unwrap_or(0);
+    let (scheme, rest) = real.split_at(colon);
+    let is_scheme = |known: &&[u8]| scheme.eq_ignore_ascii_case(known);
+    let rest = match rest {
+        // Browsers take either slash.
+        [b':', b'/' | b'\\', b'/' | b'\\', ..] => return SCHEMES.iter().any(is_scheme),
+        [b':', rest @ ..] if SCHEMES[..3].iter().any(is_scheme) => {
+            rest.strip_prefix(b"/").unwrap_or(rest)
+        }
+        _ => real,
+    };
+    is_known_host(rest)
+}
+
+/// The rest of an address that begins with `scheme` and `://`.
+fn after_scheme<'t>(text: &'t [u8], scheme: &[u8]) -> Option<&'t [u8]> {
+    text.strip_prefix(scheme)?.strip_prefix(b"://")
 }
 
 /// Whether a text looks like an address: a host with a known top-level domain,
-/// with or without a scheme and a path.
+/// with or without a word and a colon before it; behind a known scheme any host.
 fn looks_like_address(text: &[u8]) -> bool {
-    let rest = match text.windows(3).position(|three| three == b"://") {
-        Some(at) if text[..at].iter().all(u8::is_ascii_alphabetic) => {
-            text.get(at + 3..).unwrap_or_default()
-        }
-        _ => text,
-    };
-    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b':' | b'#'));
-    let host = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-    let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let Some(dot) = host.iter().rposition(|&b| b == b'.') else { return false };
-    dot > 0 && host.iter().all(legal) && is_top_level(host.get(dot + 1..).unwrap_or_default())
+    if let Some(rest) = SCHEMES.iter().find_map(|scheme| after_scheme(text, scheme)) {
+        return !rest.is_empty();
+    }
+    let rest = without_word(text);
+    is_known_host(rest.strip_prefix(b"//").unwrap_or(rest))
 }
 
-fn starts_with_nocase(text: &[u8], prefix: &[u8]) -> bool {
-    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+/// Whether a text begins with a host of a known top-level domain.
+fn is_known_host(text: &[u8]) -> bool {
+    let end = text.iter().position(|b| matches!(b, b'/' | b'?'));
+    let host = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+    let Some(dot) = host.iter().rposition(|&b| b == b'.') else { return false };
+    dot > 0
+        && host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && is_top_level(host.get(dot + 1..).unwrap_or_default())
+}
+
+/// Schemes whose addresses are looked at, whatever their host.
+const SCHEMES: [&[u8]; 4] = [b"http", b"https", b"ftp", b"mailto"];
+
+/// Text without a word and a colon before it; a number behind them is a port.
+fn without_word(text: &[u8]) -> &[u8] {
+    let word = text.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    match text.get(word..) {
+        Some([b':', next, ..]) if word > 0 && !next.is_ascii_digit() => {
+            text.get(word + 1..).unwrap_or_default()
+        }
+        _ => text,
+    }
 }
 
 /// What both addresses go through: seven bits, no control characters, no
-/// `&lt;` and `&gt;`, no `%xx`; then only scheme and host of them stay.
-fn clean(text: &[u8]) -> Vec<u8> {
+/// `&lt;` and `&gt;`, no `%xx`; then only scheme and host of them stay. Blanks
+/// of a real address are dropped before what `%20` stands for is one.
+fn clean(text: &[u8], blanks: bool) -> Vec<u8> {
     let mut bytes: Vec<u8> = text
         .iter()
         .map(|&byte| match byte & 0x7f {
@@ -190,6 +227,7 @@ fn clean(text: &[u8]) -> Vec<u8> {
             plain => plain,
         })
         .collect();
+    bytes.retain(|&b| blanks || b != b' ');
     for reference in [&b"&lt"[..], b"&gt"] {
         while let Some(at) = bytes.windows(3).position(|three| three == reference) {
             bytes.drain(at..at + 3);
@@ -221,14 +259,12 @@ fn clean(text: &[u8]) -> Vec<u8> {
 }
 
 fn clean_real(real: &[u8]) -> Vec<u8> {
-    let mut real = clean(real);
-    real.retain(|&b| b != b' ');
-    real
+    let fragment = real.iter().position(|&b| b == b'#').unwrap_or(real.len());
+    clean(real.get(..fragment).unwrap_or_default(), false)
 }
 
 fn clean_shown(shown: &[u8]) -> Vec<u8> {
-    let mut shown = clean(shown);
-    shown.retain(|&b| b != b' ');
+    let shown = clean(shown, true);
     let start = shown.iter().position(u8::is_ascii_alphanumeric).unwrap_or(shown.len());
     let end = shown.iter().rposition(u8::is_ascii_alphanumeric).map_or(start, |at| at + 1);
     shown.get(start..end.max(start)).unwrap_or_default().to_vec()
@@ -237,16 +273,17 @@ fn clean_shown(shown: &[u8]) -> Vec<u8> {
 /// The host of an address: behind `://`, and behind a user's name, up to
 /// a port or path.
 fn host_of(url: &[u8]) -> Option<&[u8]> {
-    let start = url.windows(3).position(|three| three == b"://").map_or(0, |at| at + 3);
-    let rest = url.get(start..)?;
+    let rest = match url.windows(3).position(|three| three == b"://") {
+        Some(at) => url.get(at + 3..)?,
+        None => without_word(url),
+    };
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
     let authority = rest.get(..end)?;
     let after_user = authority.iter().rposition(|&b| b == b'@').map_or(0, |at| at + 1);
     let host = authority.get(after_user..)?;
     let end = host.iter().position(|&b| b == b':').unwrap_or(host.len());
     let host = host.get(..end)?;
-    let sound = !host.is_empty() && !host.contains(&b' ') && !host.windows(2).any(|two| two == b"..");
-    sound.then_some(host)
+    (!host.is_empty()).then_some(host)
 }
 
 /// What the list of hashes says of where a link leads: the first digest that
@@ -422,7 +459,14 @@ mod tests {
             ("http://x.mybank.com/", "www.mybank.com", None),
             ("mailto:a@b.com", "www.mybank.com", None),
             ("http://1.2.3.4/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
-            ("http://www.mybank.com%00.evil.net/", "www.mybank.com", Some(LinkAlert::CloakedNull)),
+            ("http://www.mybank.com%00.evil.net/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
+            ("http://www.mybank.com/", "https://www.mybank.com", Some(LinkAlert::SslSpoof)),
+            ("https://www.mybank.com/", "http://www.mybank.com", None),
+            ("HTTP:\\\\evil.net/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
+            ("http://www.mybank.com:80@evil.net/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
+            (evil, "a@www.mybank.com", None),
+            (evil, "go: www.mybank.com!", Some(LinkAlert::SpoofedDomain)),
+            ("gopher://evil.example.net", "www.mybank.com", None),
             ("http://www.mybank.com@evil.net/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
         ] {
             assert_eq!(judge(&bank, real, shown), alert, "{real} shown as {shown}");
