@@ -53,6 +53,9 @@ pub struct Settings {
     pub alert_encrypted_archives: bool,
     /// Report encrypted documents.
     pub alert_encrypted_documents: bool,
+    /// Report pictures whose frame is broken, as `Heuristics.Broken.Media.`
+    /// and what is wrong.
+    pub alert_broken_media: bool,
     /// Report the first limit that keeps something from being looked at, as
     /// `Heuristics.Limits.Exceeded.` and its name. It stands in the report's
     /// completeness in any case.
@@ -82,6 +85,7 @@ impl Default for Settings {
             alert_phishing_cloak: false,
             alert_encrypted_archives: false,
             alert_encrypted_documents: false,
+            alert_broken_media: false,
             alert_exceeded_limits: false,
             heuristic_precedence: false,
         }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use quahog_content::text::{html, links, plain};
+use quahog_content::damage::{self, Picture};
 use quahog_content::{Budget, Format, Part, Shortfall, open};
 use quahog_engine::{
     Engine, Hit, Interrupted, Layer, Link, LinkKind, LinkOptions, Look, MIN_LAYER, Meter,
@@ -147,6 +148,7 @@ impl<'w> Walk<'w> {
         if origin.has_links && (is_html || file_type.is_text()) {
             self.links(&layer)?;
         }
+        self.damage(&layer)?;
         let views_only = is_html && self.settings.html && self.settings.normalize;
         let raw_first = self.engine.is_raw_first() && !views_only;
         if raw_first {
@@ -345,6 +347,30 @@ impl<'w> Walk<'w> {
             self.missing(shortfall);
         }
         if interrupted { self.interrupted() } else { ControlFlow::Continue(()) }
+    }
+
+    /// Reports that the frame of a picture is broken, if that is asked for.
+    fn damage(&mut self, layer: &Layer<'_>) -> ControlFlow<()> {
+        if !self.settings.alert_broken_media {
+            return ControlFlow::Continue(());
+        }
+        let picture = match layer.file_type() {
+            FileType::GIF => Picture::Gif,
+            FileType::JPEG => Picture::Jpeg,
+            FileType::PNG => Picture::Png,
+            FileType::TIFF => Picture::Tiff,
+            _ => return ControlFlow::Continue(()),
+        };
+        match damage::of_picture(picture, layer.bytes(), self.budget) {
+            Ok(Some(fault)) if !self.engine.allows(layer) => {
+                self.heuristic(&format!("Heuristics.Broken.Media.{fault}"), "raw")
+            }
+            Ok(_) => ControlFlow::Continue(()),
+            Err(shortfall) => {
+                self.missing(shortfall);
+                ControlFlow::Break(())
+            }
+        }
     }
 
     /// Reports that there is something encrypted in a layer, if that is asked
