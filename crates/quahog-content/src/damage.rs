@@ -180,14 +180,18 @@ impl<'b> Reader<'b> {
 
     fn tiff(&mut self) -> Result<Option<&'static str>, Shortfall> {
         let big_endian = self.bytes.starts_with(b"MM");
-        let word = |field: &[u8]| field.first_chunk::<4>().map_or(0, |field| match big_endian {
-            true => u32::from_be_bytes(*field),
-            false => u32::from_le_bytes(*field),
-        });
-        let half = |field: &[u8]| field.first_chunk::<2>().map_or(0, |field| match big_endian {
-            true => u16::from_be_bytes(*field),
-            false => u16::from_le_bytes(*field),
-        });
+        let word = |field: &[u8]| {
+            field.first_chunk::<4>().map_or(0, |field| match big_endian {
+                true => u32::from_be_bytes(*field),
+                false => u32::from_le_bytes(*field),
+            })
+        };
+        let half = |field: &[u8]| {
+            field.first_chunk::<2>().map_or(0, |field| match big_endian {
+                true => u16::from_be_bytes(*field),
+                false => u16::from_le_bytes(*field),
+            })
+        };
         self.skip(4);
         let Some(offset) = self.take(4).map(word) else {
             return Ok(Some("TIFF.EOFReadingFirstIFDOffset"));

@@ -157,8 +157,23 @@ mod tests {
     #[test]
     fn translations_mean_what_clamscan_means() {
         let names = [
-            "Shipment x.exe.doc", "a+b.txt", "aab.txt", "A.TXT", "tab\there", "{x}", "a{2}",
-            "back\\slash", "a]b", "x-y", "b", "d", "s1", "w", "a^b", "a$b", "a,b",
+            "Shipment x.exe.doc",
+            "a+b.txt",
+            "aab.txt",
+            "A.TXT",
+            "tab\there",
+            "{x}",
+            "a{2}",
+            "back\\slash",
+            "a]b",
+            "x-y",
+            "b",
+            "d",
+            "s1",
+            "w",
+            "a^b",
+            "a$b",
+            "a,b",
         ];
         for (expression, expected) in [
             ("(?i)shipment.{0,50}\\.exe", &[0][..]),

@@ -44,15 +44,7 @@ impl PhishingLists {
             && allowed_hosts.is_empty()
             && watched.n_passes() + allowed.n_passes() == 0;
         let is_off = lists.is_off();
-        Ok(PhishingLists {
-            watched,
-            watched_hosts,
-            allowed,
-            allowed_hosts,
-            urls,
-            is_empty,
-            is_off,
-        })
+        Ok(PhishingLists { watched, watched_hosts, allowed, allowed_hosts, urls, is_empty, is_off })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -115,16 +107,15 @@ pub(crate) fn check(
     }
     let hosts = joined(real_host, shown_host);
     let bare = hosts.strip_suffix(b"/").unwrap_or(&hosts);
-    let allowed = |list: &&PhishingLists| {
-        list.allowed.any(&hosts) || ends_in(&list.allowed_hosts, bare)
-    };
+    let allowed =
+        |list: &&PhishingLists| list.allowed.any(&hosts) || ends_in(&list.allowed_hosts, bare);
     if lists.iter().any(allowed) {
         return Ok(None);
     }
     let shown_alone = [shown_host, b"/"].concat();
-    let host_watched = lists.iter().any(|list| {
-        ends_in(&list.watched_hosts, shown_host) || list.watched.any(&shown_alone)
-    });
+    let host_watched = lists
+        .iter()
+        .any(|list| ends_in(&list.watched_hosts, shown_host) || list.watched.any(&shown_alone));
     let cloaked = real_host.iter().position(|&b| b == 1).is_some_and(|at| at + 1 < real_host.len());
     if cloaked && options.cloak {
         return Ok(Some(LinkAlert::CloakedNull));
@@ -237,7 +228,9 @@ fn clean(text: &[u8], blanks: bool) -> Vec<u8> {
     let mut rest = bytes.as_slice();
     while let Some((&byte, after)) = rest.split_first() {
         match (byte, after) {
-            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            (b'%', [high, low, after @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
                 let digit = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0);
                 // Two digits are below 256.
                 let value = (digit(*high) * 16 + digit(*low)) as u8;
@@ -350,7 +343,8 @@ impl Canonical {
         if digits {
             return hosts;
         }
-        let dots: Vec<usize> = host.iter().enumerate().filter(|(_, b)| **b == b'.').map(|(at, _)| at).collect();
+        let dots: Vec<usize> =
+            host.iter().enumerate().filter(|(_, b)| **b == b'.').map(|(at, _)| at).collect();
         let n_suffixes = dots.len().saturating_sub(1);
         for &dot in dots.iter().skip(n_suffixes.saturating_sub(4)).take(n_suffixes.min(4)) {
             hosts.push(host.get(dot + 1..).unwrap_or_default());
@@ -384,7 +378,8 @@ fn unescape(text: &[u8]) -> Vec<u8> {
         let mut next = Vec::with_capacity(text.len());
         let mut rest = text.as_slice();
         while let Some((&byte, after)) = rest.split_first() {
-            let pair = after.first_chunk::<2>().filter(|pair| pair.iter().all(u8::is_ascii_hexdigit));
+            let pair =
+                after.first_chunk::<2>().filter(|pair| pair.iter().all(u8::is_ascii_hexdigit));
             match pair {
                 Some([high, low]) if byte == b'%' => {
                     let digit = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0);
@@ -440,8 +435,7 @@ mod tests {
         }
         let set = builder.finish();
         let lists = PhishingLists::new(set.phishing()).unwrap();
-        let link =
-            Link { real: real.as_bytes(), shown: shown.as_bytes(), kind: LinkKind::Text };
+        let link = Link { real: real.as_bytes(), shown: shown.as_bytes(), kind: LinkKind::Text };
         check(&[&lists], &link, LinkOptions::default(), &Unmetered).unwrap()
     }
 
@@ -459,11 +453,19 @@ mod tests {
             ("http://x.mybank.com/", "www.mybank.com", None),
             ("mailto:a@b.com", "www.mybank.com", None),
             ("http://1.2.3.4/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
-            ("http://www.mybank.com%00.evil.net/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
+            (
+                "http://www.mybank.com%00.evil.net/",
+                "www.mybank.com",
+                Some(LinkAlert::SpoofedDomain),
+            ),
             ("http://www.mybank.com/", "https://www.mybank.com", Some(LinkAlert::SslSpoof)),
             ("https://www.mybank.com/", "http://www.mybank.com", None),
             ("HTTP:\\\\evil.net/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
-            ("http://www.mybank.com:80@evil.net/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
+            (
+                "http://www.mybank.com:80@evil.net/",
+                "www.mybank.com",
+                Some(LinkAlert::SpoofedDomain),
+            ),
             (evil, "a@www.mybank.com", None),
             (evil, "go: www.mybank.com!", Some(LinkAlert::SpoofedDomain)),
             ("gopher://evil.example.net", "www.mybank.com", None),

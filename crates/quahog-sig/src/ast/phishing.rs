@@ -28,9 +28,8 @@ impl<'l> Phishing<'l> {
         let kind = parts.next().filter(|kind| kind.text.len() < line.len());
         let kind = kind.ok_or(Error::new(ErrorKind::FieldCount, whole(line)))?;
         let start = kind.span.end() + 1;
-        let levels = parts.last().filter(|last| {
-            last.span.start() > start && levels_of(last.text).is_some()
-        });
+        let levels =
+            parts.last().filter(|last| last.span.start() > start && levels_of(last.text).is_some());
         let end = levels.map_or(line.len(), |levels| levels.span.start() - 1);
         Ok(Phishing { kind, content: Field::at(line, start, end), levels })
     }

@@ -13,6 +13,7 @@
 //! | `offset` | 3.2 offsets |
 //! | `logical`, `logic` | 4 logical signatures and their expressions |
 //! | `hash` | 1 hash signatures and allow lists |
+//! | `container` | 5.1 container metadata, for an entry and not for a view |
 //!
 //! What the reference cannot decide (executables, regular expressions, byte
 //! compares, macros, picture hashes) it reads as far as loading refuses it and
@@ -33,6 +34,7 @@
 //! ```
 
 pub mod body;
+mod container;
 mod file_type;
 mod hash;
 mod logic;
@@ -43,6 +45,7 @@ use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
 use self::body::{Body, Demands, Modifiers};
+pub use self::container::{Entry, container_line_matches};
 pub use self::hash::Digests;
 use self::hash::{Hash, md5_hex};
 use self::logical::Logical;

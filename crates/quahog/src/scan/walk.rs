@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use quahog_content::text::{html, links, plain};
 use quahog_content::damage::{self, Picture};
+use quahog_content::text::{html, links, plain};
 use quahog_content::{Budget, Format, Part, Shortfall, open};
 use quahog_engine::{
     Engine, Hit, Interrupted, Layer, Link, LinkKind, LinkOptions, Look, MIN_LAYER, Meter,
@@ -258,10 +258,7 @@ impl<'w> Walk<'w> {
         let in_message = matches!(parent.file_type(), FileType::MAIL | FileType::MHTML);
         let origin = Origin {
             assumed: message.then_some(FileType::MAIL),
-            is_cut: matches!(
-                part.shortfall,
-                Some(Shortfall::PartBytes | Shortfall::TotalBytes)
-            ),
+            is_cut: matches!(part.shortfall, Some(Shortfall::PartBytes | Shortfall::TotalBytes)),
             has_links: in_message
                 && self.settings.phishing
                 && matches!(part.declared.as_deref(), None | Some("text/html")),
@@ -613,7 +610,8 @@ fn limit_name(reason: Shortfall) -> Option<&'static str> {
 
 /// The file name that ClamAV makes of the name of a part of a message.
 fn file_name(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
+    let plain =
+        |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
     name.chars().map(plain).collect()
 }
 
