@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::context::{Layer, Look, PartEntry};
 use crate::digest::HashIndexes;
-use crate::lists::{Containers, Link, LinkAlert, LinkOptions, PhishingLists};
 use crate::identify::Identifier;
+use crate::lists::{Containers, Link, LinkAlert, LinkOptions, PhishingLists};
 use crate::meter::{Interrupted, Meter};
 use crate::offset::starts;
 use crate::plan;

@@ -269,7 +269,7 @@ impl Parser<'_, '_> {
                 Some(b'[') if self.text.text.get(self.at + 1) == Some(&b':') => {
                     let name = self.named(b':', start)?;
                     let member = class(name).ok_or(self.error("an unknown class", start))?;
-                    (0..=255).filter(|b| member(b)).for_each(|b| set[usize::from(b)] = true);
+                    (0..=255).filter(member).for_each(|b| set[usize::from(b)] = true);
                 }
                 Some(_) => {
                     let low = self.member(start)?;

@@ -70,7 +70,7 @@ impl<'d> Iterator for Reader<'d> {
                 Some(name) => (true, name),
                 None => (false, tag),
             };
-            let name_end = name.iter().position(|b| b.is_ascii_whitespace());
+            let name_end = name.iter().position(u8::is_ascii_whitespace);
             let name = name.get(..name_end.unwrap_or(name.len()))?;
             let counter = match name {
                 b"Indicator" => &mut self.indicators,

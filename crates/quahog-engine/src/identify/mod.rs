@@ -138,7 +138,7 @@ fn default_table() -> SignatureSet {
 fn matches_at_start(pattern: Pattern<'_>, head: &[u8], offset: quahog_sig::model::Offset) -> bool {
     let quahog_sig::model::Base::Absolute(at) = offset.base else { return false };
     let mut rest = head.get(at as usize..).unwrap_or_default();
-    pattern.parts().flat_map(|part| part.elements()).all(|element| match element {
+    pattern.parts().flat_map(quahog_sig::body::Part::elements).all(|element| match element {
         quahog_sig::body::Element::Literal(text) => match rest.strip_prefix(text) {
             Some(tail) => {
                 rest = tail;

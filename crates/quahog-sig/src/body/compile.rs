@@ -372,7 +372,7 @@ fn search_run(units: &[Unit<'_>]) -> Range<usize> {
         units[at..at + len].iter().all(|u| matches!(u.kind, UnitKind::Byte { value: 0, .. }))
     };
     let three = runs(3).find(|&at| !zero(at, 3)).or_else(|| runs(3).next());
-    let two = || runs(2).filter(|&at| !zero(at, 2)).last().or_else(|| runs(2).next());
+    let two = || runs(2).rfind(|&at| !zero(at, 2)).or_else(|| runs(2).next());
     match three {
         Some(at) => at..at + 3,
         None => two().map_or(units.len()..units.len(), |at| at..at + 2),

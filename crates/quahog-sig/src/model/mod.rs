@@ -15,9 +15,7 @@ mod target;
 pub use block::{Block, Range};
 pub use expression::{Comparison, Expression, Op, Sign, Value};
 pub use file_type::FileType;
-pub use lists::{
-    Container, Password, Phishing, Regex, SizeRange, UrlAlert, UrlHash,
-};
+pub use lists::{Container, Password, Phishing, Regex, SizeRange, UrlAlert, UrlHash};
 pub use offset::{Base, Offset};
 pub(crate) use set::Columns;
 pub use set::{

@@ -6,9 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::body::Pattern;
 use crate::model::lists::{ContainerRow, PasswordRow, PhishingColumns};
-use crate::model::{
-    Block, Container, Expression, FileType, Offset, Password, Phishing, Target,
-};
+use crate::model::{Block, Container, Expression, FileType, Offset, Password, Phishing, Target};
 
 /// A kind of signature.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -637,12 +635,9 @@ mod tests {
 
     #[test]
     fn identities_keep_kind_and_index() {
-        for kind in [
-            SigKind::Body,
-            SigKind::Container,
-            SigKind::Logical,
-            SigKind::Hash(DigestKind::Sha256),
-        ] {
+        for kind in
+            [SigKind::Body, SigKind::Container, SigKind::Logical, SigKind::Hash(DigestKind::Sha256)]
+        {
             let id = SigId::new(kind, 123_456_789);
             assert_eq!((id.kind(), id.index()), (kind, 123_456_789));
         }

@@ -39,9 +39,8 @@ fn a_bad_line_is_left_out_and_reported_where_it_stands() {
 
 #[test]
 fn strict_refuses_what_clamav_refuses() {
-    let strict = |name: &str, text: &str| {
-        Database::load(&config(&Folder::of(&[(name, text)])).strict(true))
-    };
+    let strict =
+        |name: &str, text: &str| Database::load(&config(&Folder::of(&[(name, text)])).strict(true));
     assert!(strict("x.ndb", LINE).is_ok());
     assert!(matches!(strict("x.ndb", "T.B:0:*:6x6263\n"), Err(LoadError::Strict(_))));
     assert!(matches!(strict("x.ndb", "T.A:0:*:616263\n\n"), Err(LoadError::Strict(_))));
