@@ -167,6 +167,7 @@ pub struct Engine {
 struct Inner {
     segments: Vec<Arc<Segment>>,
     identifier: Identifier,
+    zip_passwords: Vec<Vec<u8>>,
     fingerprint: Fingerprint,
 }
 
@@ -240,7 +241,11 @@ impl Engine {
         let mut fingerprint = [0; 16];
         fingerprint.copy_from_slice(&digest[..16]);
         let fingerprint = Fingerprint(fingerprint);
-        Ok(Engine { inner: Arc::new(Inner { segments, identifier, fingerprint }) })
+        let passwords = segments.iter().flat_map(|segment| segment.set.passwords());
+        let for_zip = passwords.filter(|p| p.file_type.is_none_or(|t| t == FileType::ZIP));
+        let zip_passwords = for_zip.map(|password| password.bytes.to_vec()).collect();
+        let inner = Inner { segments, identifier, zip_passwords, fingerprint };
+        Ok(Engine { inner: Arc::new(inner) })
     }
 
     /// The segments, in the order of [`Hit::segment`].
@@ -320,6 +325,11 @@ impl Engine {
                 })
             })
         })
+    }
+
+    /// Passwords to try on zip archives, the last one first.
+    pub fn zip_passwords(&self) -> &[Vec<u8>] {
+        &self.inner.zip_passwords
     }
 
     /// Whether layers are to be searched before what is inside them is opened,

@@ -48,7 +48,7 @@ impl fmt::Display for Feature<'_> {
     }
 }
 
-/// A line of a `.pwdb`: `name;block;kind;password`.
+/// A line of a `.pwdb`: `name;block;kind;password`; what follows is not read.
 #[derive(Clone, Copy, Debug)]
 pub struct Password<'l> {
     /// What it is called.
@@ -59,6 +59,8 @@ pub struct Password<'l> {
     pub kind: Field<'l>,
     /// The password.
     pub password: Field<'l>,
+    /// What stands behind it, after a `;`.
+    pub rest: Option<Field<'l>>,
 }
 
 impl<'l> Password<'l> {
@@ -66,12 +68,14 @@ impl<'l> Password<'l> {
     ///
     /// # Errors
     ///
-    /// Not 4 fields.
+    /// Fewer than 4 fields.
     pub fn parse(line: &'l [u8]) -> Result<Password<'l>, Error> {
         let mut fields = fields(line, b';');
-        match (fields.next(), fields.next(), fields.next(), fields.next(), fields.next()) {
-            (Some(name), Some(block), Some(kind), Some(password), None) => {
-                Ok(Password { name, block, kind, password })
+        match (fields.next(), fields.next(), fields.next(), fields.next()) {
+            (Some(name), Some(block), Some(kind), Some(password)) => {
+                let rest = password.span.end() + 1;
+                let rest = (rest <= line.len()).then(|| Field::at(line, rest, line.len()));
+                Ok(Password { name, block, kind, password, rest })
             }
             _ => Err(Error::new(ErrorKind::FieldCount, whole(line))),
         }
@@ -96,7 +100,8 @@ impl<'l> Password<'l> {
 
 impl fmt::Display for Password<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{};{};{};{}", self.name, self.block, self.kind, self.password)
+        write!(f, "{};{};{};{}", self.name, self.block, self.kind, self.password)?;
+        self.rest.map_or(Ok(()), |rest| write!(f, ";{rest}"))
     }
 }
 
@@ -148,7 +153,9 @@ mod tests {
         let attributes: Vec<_> = password.attributes().map(Result::unwrap).collect();
         assert_eq!(attributes[1].0.text, b"Container");
         assert_eq!(&line.as_bytes()[attributes[1].1.span.range()], b"CL_TYPE_ZIP");
-        assert!(Password::parse(b"N;a;0;b;c").is_err());
+        let longer = Password::parse(b"N;a;0;b;c;").unwrap();
+        assert_eq!((longer.password.text, longer.to_string().as_str()), (&b"b"[..], "N;a;0;b;c;"));
+        assert!(Password::parse(b"N;a;0").is_err());
         let line = "N;1;a;b;c;d;1;1;0;0;comment";
         assert_eq!(Certificate::parse(line.as_bytes()).unwrap().to_string(), line);
         assert!(Certificate::parse(b"N;1").is_err());

@@ -62,6 +62,7 @@ impl Scanner {
             limits.mail_depth = limits.mail_depth.min(most.saturating_add(1));
         }
         let budget = Budget::new(limits)
+            .passwords(engine.zip_passwords())
             .deadline(self.settings.deadline.map(|limit| std::time::Instant::now() + limit))
             .cancel(self.settings.cancel.as_deref());
         let walk = walk::Walk::new(engine, &self.settings, &budget, &mut self.scratch);

@@ -230,3 +230,51 @@ fn what_clamscan_refuses_of_lists_is_refused_strictly() {
         assert_eq!(loaded.is_err(), refused, "{name}: {text:?}");
     }
 }
+
+/// Made by Info-ZIP with the password `infected`: one member stored, one
+/// deflated.
+const LOCKED: [&str; 2] = [
+    "504b03040a00090000004b28785d20248be3120000000600000005000000742e62696ea430a748775d8fc4ae\
+     35028a0e3e29e5d991504b070820248be31200000006000000504b01021e030a00090000004b28785d20248b\
+     e31200000006000000050000000000000000000000a48100000000742e62696e504b05060000000001000100\
+     33000000450000000000",
+    "504b03041400090008004b28785d9fef8bc4160000001700000005000000752e7478742d1252472369afffde\
+     547172046e13418174718f1e05504b07089fef8bc41600000017000000504b01021e031400090008004b2878\
+     5d9fef8bc41600000017000000050000000000000001000000a48100000000752e747874504b050600000000\
+     0100010033000000490000000000",
+];
+
+#[test]
+fn passwords_of_a_database_open_archives() {
+    let folder = Folder::of(&[("x.ndb", "Token:0:*:746f6b656e\n")]);
+    let archives = LOCKED.map(|hex| {
+        let pair = |pair: &[u8]| {
+            let pair = std::str::from_utf8(pair).expect("digits");
+            u8::from_str_radix(pair, 16).expect("digits")
+        };
+        hex.as_bytes().chunks(2).map(pair).collect::<Vec<u8>>()
+    });
+    let found = |folder: &Folder, archive: &[u8]| {
+        let report = scan_all(&live(folder), archive);
+        (report.detections().len(), report.completeness() == Completeness::Complete)
+    };
+    for archive in &archives {
+        assert_eq!(found(&folder, archive), (0, false));
+    }
+    for (line, opens) in [
+        ("N;Engine:51-255;0;infected\nN;Engine:51-255;0;wrong\n", true),
+        ("N;Engine:51-255,Container:CL_TYPE_ZIP;1;696e666563746564\n", true),
+        ("N;Engine:51-255,Container:CL_TYPE_RAR;0;infected\n", false),
+        ("N;Engine:51-255;0;Infected\n", false),
+    ] {
+        folder.write("x.pwdb", line);
+        for archive in &archives {
+            assert_eq!(found(&folder, archive), (usize::from(opens), opens), "{line}");
+        }
+    }
+    // That it was encrypted is said all the same, as clamscan does.
+    folder.write("x.pwdb", "N;Engine:51-255;0;infected\n");
+    let asked = with(|s| s.alert_encrypted_archives = true);
+    let names = scan_with(&live(&folder), asked, &archives[0]);
+    assert_eq!(names, ["Token.UNOFFICIAL", "Heuristics.Encrypted.Zip"]);
+}
