@@ -280,8 +280,9 @@ impl Seen {
                 self.jfif = true;
             }
             0xe1 => {
-                self.app1 += 1;
-                if data.starts_with(b"Exif\0\0") {
+                let is_exif = data.starts_with(b"Exif\0\0");
+                self.app1 += usize::from(is_exif || data.starts_with(XMP));
+                if is_exif {
                     if self.exif || self.spiff {
                         return Some("JPEG.ExifDupAppMarker");
                     }
@@ -295,7 +296,7 @@ impl Seen {
                 }
             }
             0xe8 if data.starts_with(b"SPIFF\0") => {
-                if self.spiff || self.jfif {
+                if self.spiff || self.jfif || self.exif {
                     return Some("JPEG.SPIFFdupAppMarker");
                 }
                 if index > self.comments.min(1) {
@@ -312,6 +313,9 @@ impl Seen {
         None
     }
 }
+
+/// How a segment of XMP begins.
+const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/";
 
 /// What a chunk, block or directory costs.
 const STEP: u64 = 16;
