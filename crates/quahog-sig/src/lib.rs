@@ -32,9 +32,13 @@ pub mod ast;
 pub mod body;
 pub mod model;
 
+mod document;
 mod ignore;
 mod lower;
 
+pub mod yara;
+
+pub use crate::document::{Entry, Refusal};
 pub use crate::error::{Diagnostic, Error, ErrorKind, Severity, Span};
 pub use crate::format::{Format, Grammar};
 pub use crate::ignore::IgnoreList;

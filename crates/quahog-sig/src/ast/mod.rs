@@ -5,6 +5,7 @@
 //! anything, is decided by [`SetBuilder`](crate::SetBuilder). `Display` gives
 //! the line back.
 
+mod bytecode;
 mod extended;
 mod hash;
 mod lists;
@@ -15,6 +16,7 @@ use std::fmt;
 
 use crate::{Error, ErrorKind, Format, Grammar, Span};
 
+pub use bytecode::Bytecode;
 pub use extended::{Extended, Simple};
 pub use hash::FileHash;
 pub use lists::Ignore;

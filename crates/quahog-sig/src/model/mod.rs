@@ -18,6 +18,6 @@ pub use offset::{Base, Offset};
 pub(crate) use set::Columns;
 pub use set::{
     Body, Digest, DigestKind, HashColumns, HashEntry, Logical, Magic, MagicKind, Origin, SigId,
-    SigKind, SignatureSet, Subsignature,
+    SigKind, SignatureSet, Subsignature, YaraRule, YaraString,
 };
 pub use target::Target;

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::body::Pattern;
 use crate::model::{Block, Expression, FileType, Offset, Target};
+use crate::yara::Program;
 
 /// A kind of signature.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -16,6 +17,8 @@ pub enum SigKind {
     Hash(DigestKind),
     /// A logical signature.
     Logical,
+    /// A YARA rule.
+    Yara,
 }
 
 /// A cryptographic digest.
@@ -56,6 +59,7 @@ pub type Digest<'d> = &'d [u8];
 pub struct SigId(u32);
 
 const KIND_SHIFT: u32 = 29;
+const YARA_TAG: u32 = 7;
 
 impl SigId {
     /// The signature at `index` of its kind; positions past 2^29 wrap, and
@@ -65,6 +69,7 @@ impl SigId {
             SigKind::Body => 0,
             SigKind::Logical => 1,
             SigKind::Hash(kind) => 2 + kind as u32,
+            SigKind::Yara => YARA_TAG,
         };
         // The mask cuts what the builder never lets grow.
         SigId(tag << KIND_SHIFT | (index as u32 & ((1 << KIND_SHIFT) - 1)))
@@ -77,6 +82,7 @@ impl SigId {
             1 => SigKind::Logical,
             2 => SigKind::Hash(DigestKind::Md5),
             3 => SigKind::Hash(DigestKind::Sha1),
+            YARA_TAG => SigKind::Yara,
             _ => SigKind::Hash(DigestKind::Sha256),
         }
     }
@@ -248,6 +254,23 @@ pub(crate) struct SubRow {
 }
 
 #[derive(Clone, Debug)]
+pub(crate) struct YaraRow {
+    pub(crate) program: CodeRange,
+    pub(crate) first_string: u32,
+    pub(crate) n_strings: u32,
+    pub(crate) private: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct YaraStringRow {
+    /// A pattern, or the text of a regular expression.
+    pub(crate) code: CodeRange,
+    /// The plain form beside the wide one.
+    pub(crate) second: Option<CodeRange>,
+    pub(crate) is_regex: bool,
+}
+
+#[derive(Clone, Debug)]
 pub(crate) struct MagicRow {
     pub(crate) kind: MagicKind,
     pub(crate) offset: Offset,
@@ -357,6 +380,36 @@ impl<'s> Logical<'s> {
     }
 }
 
+/// A YARA rule. It is for layers of every kind.
+#[derive(Clone, Copy, Debug)]
+pub struct YaraRule<'s> {
+    /// Its identity.
+    pub id: SigId,
+    /// What must hold.
+    pub condition: Program<'s>,
+    /// It is for other rules, and reports nothing.
+    pub private: bool,
+    /// Where its strings begin among those of all rules.
+    pub first_string: usize,
+    /// How many strings it has.
+    pub n_strings: usize,
+}
+
+/// A string of a YARA rule.
+#[derive(Clone, Copy, Debug)]
+pub enum YaraString<'s> {
+    /// A body pattern, or two whose matches add up.
+    Pattern {
+        /// What is looked for.
+        pattern: Pattern<'s>,
+        /// The plain form beside a wide one.
+        second: Option<Pattern<'s>>,
+    },
+    /// A regular expression in the common language of
+    /// [`yara`](crate::yara); only its first match counts.
+    Regex(&'s [u8]),
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) name: String,
@@ -377,6 +430,9 @@ pub(crate) struct Columns {
     pub(crate) hashes: [HashColumns; 3],
     pub(crate) allowed: [HashColumns; 3],
     pub(crate) magics: Vec<MagicRow>,
+    pub(crate) yara_rows: Rows,
+    pub(crate) yara: Vec<YaraRow>,
+    pub(crate) yara_strings: Vec<YaraStringRow>,
 }
 
 /// Checked signatures, ready to be compiled. Immutable.
@@ -391,7 +447,7 @@ impl SignatureSet {
         let columns = &self.columns;
         let hashes: usize = columns.hashes.iter().map(HashColumns::len).sum();
         let allowed: usize = columns.allowed.iter().map(HashColumns::len).sum();
-        columns.bodies.len() + columns.logicals.len() + hashes + allowed
+        columns.bodies.len() + columns.logicals.len() + columns.yara.len() + hashes + allowed
     }
 
     /// Whether there are none.
@@ -438,6 +494,46 @@ impl SignatureSet {
             set: self,
             first_sub: row.first_sub,
             n_subs: row.n_subs,
+        }
+    }
+
+    /// The YARA rules, in the order of their texts.
+    pub fn yara_rules(&self) -> impl ExactSizeIterator<Item = YaraRule<'_>> {
+        self.columns.yara.iter().enumerate().map(|(index, row)| self.yara_of(index, row))
+    }
+
+    /// A YARA rule by its position.
+    pub fn yara_rule(&self, index: usize) -> Option<YaraRule<'_>> {
+        Some(self.yara_of(index, self.columns.yara.get(index)?))
+    }
+
+    fn yara_of(&self, index: usize, row: &YaraRow) -> YaraRule<'_> {
+        YaraRule {
+            id: SigId::new(SigKind::Yara, index),
+            condition: Program::new(self.code(row.program)),
+            private: row.private,
+            first_string: row.first_string as usize,
+            n_strings: row.n_strings as usize,
+        }
+    }
+
+    /// The strings of all YARA rules.
+    pub fn yara_strings(&self) -> impl ExactSizeIterator<Item = YaraString<'_>> {
+        self.columns.yara_strings.iter().map(|row| self.yara_string_of(row))
+    }
+
+    /// A string of a YARA rule by its position among those of all rules.
+    pub fn yara_string(&self, index: usize) -> Option<YaraString<'_>> {
+        Some(self.yara_string_of(self.columns.yara_strings.get(index)?))
+    }
+
+    fn yara_string_of(&self, row: &YaraStringRow) -> YaraString<'_> {
+        if row.is_regex {
+            return YaraString::Regex(self.code(row.code));
+        }
+        YaraString::Pattern {
+            pattern: Pattern::new(self.code(row.code)),
+            second: row.second.map(|code| Pattern::new(self.code(code))),
         }
     }
 
@@ -491,6 +587,13 @@ impl SignatureSet {
         for row in &columns.magics {
             part(format!("{:?} {:?} {:?}", row.kind, row.offset, row.file_type).as_bytes());
         }
+        for row in &columns.yara {
+            part(format!("{:?} {} {}", row.program, row.n_strings, row.private).as_bytes());
+        }
+        for row in &columns.yara_strings {
+            part(format!("{:?} {:?} {}", row.code, row.second, row.is_regex).as_bytes());
+        }
+        part(&columns.yara_rows.names);
         let rows = columns.hash_rows.iter().chain([&columns.body_rows, &columns.logical_rows]);
         for rows in rows {
             part(&rows.names);
@@ -519,6 +622,7 @@ impl SignatureSet {
             SigKind::Body => &self.columns.body_rows,
             SigKind::Hash(kind) => &self.columns.hash_rows[kind as usize],
             SigKind::Logical => &self.columns.logical_rows,
+            SigKind::Yara => &self.columns.yara_rows,
         }
     }
 
