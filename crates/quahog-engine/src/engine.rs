@@ -19,6 +19,7 @@ use crate::offset::starts;
 use crate::plan;
 use crate::prefilter::{Prefilter, PrefilterBuilder, Seen, SigRef};
 use crate::verify::{self, Buffers, Found, Want};
+use crate::yara;
 
 /// Why an engine could not be built.
 #[non_exhaustive]
@@ -38,6 +39,7 @@ pub struct Segment {
     groups: [Option<Group>; Target::COUNT],
     hashes: HashIndexes,
     allowed: HashIndexes,
+    regexes: yara::Regexes,
 }
 
 /// What one kind of layer is searched for.
@@ -70,6 +72,7 @@ impl Segment {
             .into_par_iter()
             .map(|logical| (logical.block.target, plan::of_logical(logical)))
             .collect();
+        let rules = yara::triggers(&set);
         let group = |target: Target| {
             let mut builder = PrefilterBuilder::default();
             let mut always = Vec::new();
@@ -90,6 +93,18 @@ impl Segment {
                     None => always.push(SigRef::logical(index)),
                 }
             }
+            // Rules are for layers of every kind; private ones only for others.
+            let shown = |index: &usize| set.yara_rule(*index).is_some_and(|rule| !rule.private);
+            for (index, triggers) in rules.iter().enumerate().filter(|(index, _)| shown(index)) {
+                match triggers {
+                    Some(triggers) => {
+                        for trigger in triggers {
+                            builder.add(trigger.clone(), SigRef::yara(index));
+                        }
+                    }
+                    None => always.push(SigRef::yara(index)),
+                }
+            }
             Ok(Group { prefilter: builder.build()?, always })
         };
         let own = |target: Target| {
@@ -106,6 +121,7 @@ impl Segment {
             .collect::<Result<Vec<_>, BuildError>>()?;
         let mut groups = groups.into_iter();
         Ok(Segment {
+            regexes: yara::Regexes::new(&set)?,
             hashes: HashIndexes::new(|kind| set.hashes(kind)),
             allowed: HashIndexes::new(|kind| set.allowed(kind)),
             groups: std::array::from_fn(|_| groups.next().flatten()),
@@ -173,6 +189,7 @@ pub struct Scratch {
     buffers: Buffers,
     counts: Vec<Option<Found>>,
     stack: Vec<Value>,
+    yara: yara::State,
 }
 
 /// A signature that matched a view.
@@ -370,13 +387,18 @@ impl Scan<'_, '_> {
         }
         let target = self.look.target(self.layer.file_type()).unwrap_or(Target::ANY);
         let Some(group) = self.segment.group(target) else { return Ok(()) };
-        let Scratch { seen, live, .. } = &mut *self.scratch;
+        let Scratch { seen, live, yara, .. } = &mut *self.scratch;
         live.clear();
+        yara.clear();
         group.prefilter.find(self.layer.bytes(), seen, self.meter, live)?;
         live.extend_from_slice(&group.always);
         live.sort_unstable();
         live.dedup();
         for at in 0..self.scratch.live.len() {
+            if let Some(index) = self.scratch.live[at].as_yara() {
+                self.yara(index)?;
+                continue;
+            }
             let (index, logical) = self.scratch.live[at].unpack();
             if logical {
                 self.logical(index)?;
@@ -487,6 +509,24 @@ impl Scan<'_, '_> {
         self.scratch.counts = counts;
         self.scratch.stack = stack;
         interrupted.map_or(Ok(()), Err)
+    }
+
+    fn yara(&mut self, index: usize) -> Result<(), Interrupted> {
+        let segment = self.segment;
+        let Some(rule) = segment.set.yara_rule(index) else { return Ok(()) };
+        let bytes = self.layer.bytes();
+        let raw = if self.look == Look::Text { self.layer.raw_bytes() } else { bytes };
+        // Where execution begins is told by an executable's headers, which
+        // nothing reads yet: 0 is also what every other file has.
+        let view = yara::View { bytes, raw, entry_point: 0 };
+        let Scratch { yara: state, buffers, .. } = &mut *self.scratch;
+        let (set, regexes) = (&segment.set, &segment.regexes);
+        let held = yara::holds(set, regexes, index, view, state, buffers, self.meter)?;
+        if let Some(held) = held {
+            let order = self.order(3, Target::ANY, index);
+            self.hit(rule.id, held.span.map(|(start, end)| start..end), order);
+        }
+        Ok(())
     }
 
     fn subsignature(

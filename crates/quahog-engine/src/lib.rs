@@ -44,6 +44,7 @@ mod offset;
 mod plan;
 mod prefilter;
 mod verify;
+mod yara;
 
 pub use crate::context::{Layer, Look};
 pub use crate::engine::{

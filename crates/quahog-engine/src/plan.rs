@@ -12,13 +12,18 @@ use quahog_sig::model::{Expression, Logical, Op, Sign, Subsignature};
 use crate::literal;
 
 /// The longest trigger: longer ones make tables larger and hardly rarer.
-const MAX_TRIGGER: usize = 10;
+pub(crate) const MAX_TRIGGER: usize = 10;
 
 /// A literal, and the estimated number of places where it stands.
 #[derive(Clone, Debug, PartialEq)]
-struct Trigger {
-    text: Vec<u8>,
+pub(crate) struct Trigger {
+    pub(crate) text: Vec<u8>,
     cost: f64,
+}
+
+/// The estimated number of places where a literal stands.
+pub(crate) fn cost_of(literal: &[u8]) -> f64 {
+    (-f64::from(literal::score(literal)) / 4.0).exp2()
 }
 
 /// The trigger of a pattern: the rarest window of a literal in any of its parts.
@@ -26,7 +31,7 @@ struct Trigger {
 /// Only literals before the cut of a part count, because what stands behind it
 /// may be missing at the end of the buffer. A part always has one: the run that
 /// ClamAV searches by lies before the cut.
-fn of_pattern(pattern: Pattern<'_>) -> Option<Trigger> {
+pub(crate) fn of_pattern(pattern: Pattern<'_>) -> Option<Trigger> {
     let literals = pattern.parts().flat_map(|part| {
         part.elements().take_while(|element| !matches!(element, Element::Cut { .. })).filter_map(
             |element| match element {
@@ -37,8 +42,7 @@ fn of_pattern(pattern: Pattern<'_>) -> Option<Trigger> {
     });
     let windows = literals.flat_map(|text| text.windows(text.len().min(MAX_TRIGGER)));
     let best = windows.max_by_key(|window| literal::score(window))?;
-    let cost = (-f64::from(literal::score(best)) / 4.0).exp2();
-    Some(Trigger { text: best.to_ascii_lowercase(), cost })
+    Some(Trigger { text: best.to_ascii_lowercase(), cost: cost_of(best) })
 }
 
 /// The trigger of a body signature.

@@ -60,9 +60,6 @@ struct Reached {
 
 /// Finds the matches of `pattern` whose first part starts in `starts`.
 ///
-/// Takes time linear in the buffer for each part, plus the occurrences of its
-/// literal times its length.
-///
 /// # Errors
 ///
 /// The meter called the scan off.
@@ -74,11 +71,35 @@ pub(crate) fn search(
     buffers: &mut Buffers,
     meter: &dyn Meter,
 ) -> Result<Found, Interrupted> {
+    let mut found = Found::default();
+    each(pattern, haystack, starts, buffers, meter, &mut |start, end| {
+        found.add(start, end);
+        want == Want::Count
+    })?;
+    Ok(found)
+}
+
+/// Visits the matches of `pattern` whose first part starts in `starts`, with
+/// start and end, until `visit` says false.
+///
+/// Takes time linear in the buffer for each part, plus the occurrences of its
+/// literal times its length.
+///
+/// # Errors
+///
+/// The meter called the scan off.
+pub(crate) fn each(
+    pattern: Pattern<'_>,
+    haystack: &[u8],
+    starts: RangeInclusive<usize>,
+    buffers: &mut Buffers,
+    meter: &dyn Meter,
+    visit: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<(), Interrupted> {
     let nocase = pattern.nocase();
     let mut parts = pattern.parts();
     let n_parts = parts.len();
-    let mut found = Found::default();
-    let Some(first) = parts.next() else { return Ok(found) };
+    let Some(first) = parts.next() else { return Ok(()) };
     let Buffers { part: part_buffers, reached, next } = buffers;
     reached.clear();
 
@@ -86,8 +107,7 @@ pub(crate) fn search(
     let gap = parts.clone().next().and_then(|part| part.gap);
     while let Some(start) = search.next(meter)? {
         if n_parts == 1 {
-            found.add(start, search.ends().iter().copied().min().unwrap_or(start));
-            if want == Want::First {
+            if !visit(start, search.ends().iter().copied().min().unwrap_or(start)) {
                 break;
             }
             continue;
@@ -117,8 +137,7 @@ pub(crate) fn search(
         while let Some(start) = search.next(meter)? {
             let Some(chain) = reaching(reached, gap, start) else { continue };
             if last {
-                found.add(chain, search.ends().iter().copied().min().unwrap_or(start));
-                if want == Want::First {
+                if !visit(chain, search.ends().iter().copied().min().unwrap_or(start)) {
                     break;
                 }
                 continue;
@@ -130,17 +149,19 @@ pub(crate) fn search(
         }
         std::mem::swap(reached, next);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The start of the chain that reaches a part at `start` over `gap`, if any does.
 fn reaching(reached: &[Reached], gap: Gap, start: usize) -> Option<usize> {
     let nearest = start.checked_sub(gap.min as usize)?;
-    // `reached` is sorted by end: the last one that is near enough decides.
-    let at = reached.partition_point(|r| r.end <= nearest).checked_sub(1)?;
-    let reach = reached[at];
-    let far = gap.max != u32::MAX && start - reach.end > gap.max as usize;
-    (!far).then_some(reach.start)
+    // `reached` is sorted by end: the first one that is not too far decides, so
+    // that the longest chain is told.
+    let first = match gap.max {
+        u32::MAX => 0,
+        max => reached.partition_point(|r| start.saturating_sub(r.end) > max as usize),
+    };
+    reached.get(first).filter(|r| r.end <= nearest).map(|r| r.start)
 }
 
 /// Remembers the ends of a part; before an open gap the earliest is enough.
