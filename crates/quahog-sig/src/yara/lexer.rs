@@ -50,11 +50,17 @@ pub(super) enum Token<'t> {
 pub(super) struct Lexer<'t> {
     text: &'t [u8],
     pos: usize,
+    /// Something was met at which ClamAV 1.4.6 reads no further: a broken token,
+    /// or a very long text.
+    pub(super) ended: bool,
 }
+
+/// The longest text or regular expression that ClamAV 1.4.6 reads.
+pub(super) const MAX_TEXT: usize = 1022;
 
 impl<'t> Lexer<'t> {
     pub(super) fn new(text: &'t [u8]) -> Lexer<'t> {
-        Lexer { text, pos: 0 }
+        Lexer { text, pos: 0, ended: false }
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -69,6 +75,11 @@ impl<'t> Lexer<'t> {
         }
         let start = self.pos;
         let token = self.token();
+        self.ended |= match &token {
+            Token::Broken(_) => true,
+            Token::Regex(text) | Token::Text(text) => text.len() > MAX_TEXT,
+            _ => false,
+        };
         (token, Span::new(start, self.pos))
     }
 

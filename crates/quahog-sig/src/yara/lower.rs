@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::ast::{Expr, ExprKind, Quantifier, Rule, StringDef, StringSet, StringValue};
+use super::lexer::MAX_TEXT;
 use super::parse::{self, Parsed};
 use super::program::{Arithmetic, Op, StringRef, Writer};
 use super::regex;
@@ -13,9 +14,6 @@ use crate::{Error, ErrorKind};
 
 /// The most strings of a rule that ClamAV 1.4.6 runs.
 const MAX_STRINGS: usize = 64;
-
-/// The longest text or regular expression that ClamAV 1.4.6 reads.
-const MAX_TEXT: usize = 1022;
 
 /// The most strings of a rule that is read at all.
 const MOST_STRINGS: usize = 10_000;
@@ -100,7 +98,8 @@ impl<'b> Reader<'b> {
                 return Err(error);
             }
         };
-        let leaked = std::mem::take(&mut self.leaked);
+        let mut leaked = std::mem::take(&mut self.leaked);
+        leaked.refused |= parsed.behind_end;
         names.rules.insert(rule.name.to_vec(), Known { index: None, odd: false });
         let code = self.builder.columns.code.len();
         let strings = self.builder.columns.yara_strings.len();

@@ -24,6 +24,8 @@ pub struct Parsed<'t> {
     /// Its strings, also where the rule is in error: ClamAV 1.4.6 counts them
     /// for the next rule then.
     pub strings: Vec<StringDef<'t>>,
+    /// ClamAV 1.4.6 does not read as far as here.
+    pub behind_end: bool,
     /// The rule.
     pub outcome: Result<Rule<'t>, Error>,
 }
@@ -64,7 +66,13 @@ pub fn parse<'t>(
                 let error = parser.unexpected("the name of a file or module");
                 parser.recover();
                 let span = Span::new(start, parser.before.end());
-                visit(Parsed { name: None, span, strings: Vec::new(), outcome: Err(error) });
+                visit(Parsed {
+                    name: None,
+                    span,
+                    strings: Vec::new(),
+                    behind_end: false,
+                    outcome: Err(error),
+                });
             }
             _ => {
                 let start = parser.span.start();
@@ -73,13 +81,14 @@ pub fn parse<'t>(
                 parser.in_strings = false;
                 parser.depth = 0;
                 let mut name = None;
+                let behind_end = parser.lexer.ended;
                 let outcome = parser.rule(start, &mut name);
                 if outcome.is_err() {
                     parser.recover();
                 }
                 let span = Span::new(start, parser.before.end().max(start));
                 let strings = std::mem::take(&mut parser.strings);
-                visit(Parsed { name, span, strings, outcome });
+                visit(Parsed { name, span, strings, behind_end, outcome });
             }
         }
     }
