@@ -21,11 +21,13 @@ pub mod conformance;
 mod case;
 
 pub mod generate;
+mod generate_yara;
 
 pub mod builders;
 
 pub use self::case::{Case, Cases, ExpectedMatch, Found, cases};
 pub use self::generate::ArbitraryCase;
+pub use self::generate_yara::YaraCase;
 
 /// Decodes hex digits.
 fn hex(text: &str) -> Option<Vec<u8>> {

@@ -474,9 +474,15 @@ impl Machine<'_> {
             None => return Ok(false),
         };
         for form in [Some(pattern), second].into_iter().flatten() {
-            let found =
-                verify::search(form, bytes, low..=high, Want::First, self.buffers, self.meter)?;
-            if found.first.is_some() {
+            // A match of several parts starts where its longest chain does, and
+            // nowhere else: only a search of the whole buffer tells.
+            let starts = if form.parts().len() > 1 { 0..=bytes.len() } else { low..=high };
+            let mut found = false;
+            verify::each(form, bytes, starts, self.buffers, self.meter, &mut |start, _| {
+                found = (low..=high).contains(&start);
+                !found
+            })?;
+            if found {
                 return Ok(true);
             }
         }

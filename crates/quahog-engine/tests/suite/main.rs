@@ -1,5 +1,7 @@
 //! The engine held to the reference interpreter and to the cases.
 
+mod yara;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use quahog_engine::{Engine, Hit, Layer, Look, Scratch, Unmetered};

@@ -38,6 +38,7 @@ mod hash;
 mod logic;
 mod logical;
 mod offset;
+mod yara;
 
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
@@ -131,6 +132,7 @@ enum Rule {
     Body(Body, Offset),
     File(Hash),
     Logical(Logical),
+    Yara(yara::Rule),
 }
 
 /// One buffer that is searched, and what is known of it.
@@ -300,7 +302,7 @@ impl Database {
         self.signatures.iter().filter(|signature| signature.name == name).any(|signature| {
             match &signature.rule {
                 Rule::Body(body, _) => body.clamscan_may_lose(),
-                Rule::File(_) => false,
+                Rule::File(_) | Rule::Yara(_) => false,
                 Rule::Logical(logical) => logical.clamscan_may_lose(),
             }
         })
@@ -366,6 +368,10 @@ impl Signature {
                 let found = view.digests.as_ref().is_some_and(|digests| hash.matches(digests));
                 (u64::from(found), if found { vec![(0, length)] } else { Vec::new() }, Vec::new())
             }
+            Rule::Yara(rule) => {
+                let found = !rule.private && rule.holds(view);
+                (u64::from(found), Vec::new(), Vec::new())
+            }
             Rule::Logical(logical) => {
                 let (count, hits) = logical.evaluate(view)?;
                 let hits: Vec<Hits> = hits
@@ -398,6 +404,7 @@ impl Rule {
             Rule::Body(_, offset) => offset.unsupported(),
             Rule::File(_) => None,
             Rule::Logical(logical) => logical.unsupported(),
+            Rule::Yara(rule) => (!rule.is_decided()).then_some(UnsupportedKind::Pcre),
         }
     }
 }
@@ -423,8 +430,8 @@ impl Loader<'_> {
             "ndu" | "ldu" | "hdu" | "hsu" if matches!(self.options.pua, Pua::Off) => return Ok(()),
             "db" | "ndb" | "ndu" | "ldb" | "ldu" | "hdb" | "hsb" | "hdu" | "hsu" | "fp" | "sfp"
             | "ign" | "ign2" => {}
-            "sdb" | "mdb" | "msb" | "mdu" | "msu" | "imp" | "cfg" | "info" | "cbc" | "yar"
-            | "yara" | "ioc" | "cdb" | "zmd" | "rmd" | "ftm" | "pdb" | "gdb" | "wdb" | "idb"
+            "yar" | "yara" => return self.rules(name, text),
+            "sdb" | "mdb" | "msb" | "mdu" | "msu" | "imp" | "cfg" | "info" | "cbc" | "ioc" | "cdb" | "zmd" | "rmd" | "ftm" | "pdb" | "gdb" | "wdb" | "idb"
             | "crb" | "cat" | "pwdb" | "cvd" | "cld" | "cud" => {
                 self.database.formats.insert(name.to_owned());
                 return Ok(());
@@ -448,6 +455,31 @@ impl Loader<'_> {
             }
         }
         Ok(())
+    }
+
+    /// YARA rules. One that is in error is left out, unless it is the last one
+    /// and its hex string is refused: then clamscan refuses the file.
+    fn rules(&mut self, name: &str, text: &[u8]) -> Result<(), LoadError> {
+        let mut last = None;
+        for parsed in yara::parse(&String::from_utf8_lossy(text)) {
+            last = match parsed {
+                Ok(rule) => {
+                    let name = format!("YARA.{}", rule.name);
+                    let rule = Rule::Yara(rule);
+                    self.database.signatures.push(Signature { name, target: 0, rule });
+                    None
+                }
+                Err((line, reason)) => {
+                    let error = LoadError { file: name.to_owned(), line, reason };
+                    self.database.refused.push(error.clone());
+                    Some(error)
+                }
+            };
+        }
+        match last {
+            Some(error) if self.options.strict && error.reason == yara::ALONE => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn refuse(&mut self, file: &str, line: usize, reason: Reason) -> Result<(), LoadError> {
