@@ -79,6 +79,8 @@ struct Loop {
     quantifier: Option<i64>,
     sum: i64,
     turns: i64,
+    /// A turn was undefined, and so the loop does not hold (clamscan 1.4.6).
+    undefined: bool,
     kind: LoopKind,
 }
 
@@ -90,8 +92,13 @@ enum LoopKind {
 }
 
 impl Loop {
+    fn new(quantifier: Option<i64>, kind: LoopKind) -> Loop {
+        Loop { quantifier, sum: 0, turns: 0, undefined: false, kind }
+    }
+
     /// Adds the value of a turn and moves on; false at the end.
     fn turn(&mut self, value: Option<i64>, plain: bool) -> bool {
+        self.undefined |= value.is_none();
         self.sum = self.sum.wrapping_add(value.unwrap_or(0));
         self.turns = self.turns.saturating_add(1);
         let settled = match self.quantifier {
@@ -118,7 +125,7 @@ impl Loop {
     }
 
     fn holds(&self) -> bool {
-        self.sum >= self.quantifier.unwrap_or(self.turns)
+        !self.undefined && self.sum >= self.quantifier.unwrap_or(self.turns)
     }
 }
 
@@ -228,12 +235,12 @@ impl Machine<'_> {
                 Op::LoopRange => {
                     let (high, current, quantifier) = (pop(), pop(), pop());
                     let kind = LoopKind::Range { current, high };
-                    loops.push(Loop { quantifier, sum: 0, turns: 0, kind });
+                    loops.push(Loop::new(quantifier, kind));
                     continue;
                 }
                 Op::LoopStrings(strings) => {
                     let kind = LoopKind::Strings { strings: strings.iter().collect(), at: 0 };
-                    loops.push(Loop { quantifier: pop(), sum: 0, turns: 0, kind });
+                    loops.push(Loop::new(pop(), kind));
                     continue;
                 }
                 Op::LoopValues(count) => {
@@ -241,7 +248,7 @@ impl Machine<'_> {
                     let values = stack.split_off(from);
                     let quantifier = stack.pop().flatten();
                     let kind = LoopKind::Values { values, at: 0 };
-                    loops.push(Loop { quantifier, sum: 0, turns: 0, kind });
+                    loops.push(Loop::new(quantifier, kind));
                     continue;
                 }
                 Op::Next { body, plain } => {

@@ -92,6 +92,8 @@ fn conditions_mean_what_they_mean_to_clamav() {
         ("for any i in (1..0) : (true)", true),
         ("for 2 i in (1..1) : (5)", true),
         ("for any i in (1..2) : (0-1)", false),
+        ("for any of ($a) : (@)", true),
+        ("for any of ($a, $b) : (@)", false),
         ("for all i in (1..2) : (for any j in (i..3) : (j == 3))", true),
         ("for any of ($a) : (for any i in (2, 3) : (@[i] == 12))", true),
         ("filesize == 35 and entrypoint == 0", true),

@@ -586,7 +586,7 @@ impl Lowering<'_, '_> {
 
     fn body(&mut self, body: &Expr<'_>) {
         let start = self.writer.code.len();
-        let plain = self.expr(body);
+        let plain = self.expr(body) && is_defined(body);
         self.writer.next(start, plain);
     }
 
@@ -626,6 +626,19 @@ impl Lowering<'_, '_> {
         }
         jumps.into_iter().for_each(|jump| self.writer.land(jump));
         plain
+    }
+}
+
+/// Whether a value can never be undefined.
+fn is_defined(expr: &Expr<'_>) -> bool {
+    match &expr.kind {
+        ExprKind::Or(all) => all.iter().any(is_defined),
+        ExprKind::Not(a) => is_defined(a),
+        ExprKind::EntryPoint
+        | ExprKind::FileSize
+        | ExprKind::Number(_)
+        | ExprKind::StringCount(_) => true,
+        kind => !kind.is_number(),
     }
 }
 

@@ -234,10 +234,13 @@ impl Run<'_, '_> {
     }
 }
 
-/// Whether a loop whose body gave these values holds.
+/// Whether a loop whose body gave these values holds: not if one is undefined.
 fn enough(wanted: Option<i64>, values: Vec<Option<i64>>) -> bool {
-    let sum: i64 = values.iter().flatten().sum();
-    sum >= wanted.unwrap_or(values.len() as i64)
+    let turns = values.len() as i64;
+    let values: Option<Vec<i64>> = values.into_iter().collect();
+    values.is_some_and(|values| {
+        values.iter().fold(0i64, |sum, value| sum.wrapping_add(*value)) >= wanted.unwrap_or(turns)
+    })
 }
 
 fn two(operator: &str, a: Option<i64>, b: Option<i64>) -> Option<i64> {
