@@ -179,7 +179,7 @@ impl Plan<'_> {
                 }
                 Op::Next { .. } => {
                     let body = self.pop();
-                    let Some(innermost) = loops.pop() else { return None };
+                    let innermost = loops.pop()?;
                     Value::of(self.of_loop(&innermost, body.truthy))
                 }
                 Op::Not => {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use regex_automata::Input;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::syntax;
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassBytesRange, ClassUnicodeRange, Hir, HirKind};
 
 use crate::BuildError;
 use crate::literal;
@@ -114,7 +114,7 @@ fn exact(hir: &Hir) -> Option<Vec<u8>> {
             let mut bytes = match class {
                 Class::Bytes(class) => {
                     let ranges = class.ranges();
-                    if ranges.iter().map(|range| range.len()).sum::<usize>() > 2 {
+                    if ranges.iter().map(ClassBytesRange::len).sum::<usize>() > 2 {
                         return None;
                     }
                     let bytes = ranges.iter().flat_map(|range| range.start()..=range.end());
@@ -122,7 +122,7 @@ fn exact(hir: &Hir) -> Option<Vec<u8>> {
                 }
                 Class::Unicode(class) => {
                     let ranges = class.ranges();
-                    if ranges.iter().map(|range| range.len()).sum::<usize>() > 2 {
+                    if ranges.iter().map(ClassUnicodeRange::len).sum::<usize>() > 2 {
                         return None;
                     }
                     let chars = ranges.iter().flat_map(|range| range.start()..=range.end());

@@ -295,7 +295,8 @@ impl PartUnits<'_, '_> {
             return Err(self.error(ErrorKind::PartTooLong));
         }
         if !rules.short_parts
-            && !units.windows(2).any(|pair| pair[0].is_exact() && pair[1].is_exact()) {
+            && !units.windows(2).any(|pair| pair[0].is_exact() && pair[1].is_exact())
+        {
             return Err(self.error(ErrorKind::PartTooShort));
         }
         if rules.filtered {

@@ -175,7 +175,7 @@ impl<'t> Lexer<'t> {
         {
             self.pos += 2;
             let digits = self.take_while(|b| b.is_ascii_hexdigit());
-            if digits.len() % 2 != 0 {
+            if !digits.len().is_multiple_of(2) {
                 return Token::Number(0);
             }
             let tail = &digits[digits.len().saturating_sub(8)..];
