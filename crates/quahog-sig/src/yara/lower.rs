@@ -651,3 +651,158 @@ fn is_plain(expr: &Expr<'_>) -> bool {
         kind => !kind.is_number(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Format;
+
+    /// What became of each rule, and for what the file would be refused.
+    fn read(text: &str, strict: bool) -> (Vec<String>, Option<&'static str>) {
+        let mut builder = SetBuilder::new().strict_frames(strict);
+        let mut outcomes = Vec::new();
+        let refusal = builder.document(Format::Yar, text.as_bytes(), &mut |entry| {
+            outcomes.push(match entry.outcome {
+                Ok(Admission::Admitted) => "ok".to_owned(),
+                Ok(Admission::Odd(oddity)) => format!("{oddity:?}"),
+                Ok(Admission::Skipped(skip)) => format!("{skip:?}"),
+                Err(error) => error.kind().code().to_owned(),
+            });
+        });
+        (outcomes, refusal.map(|refusal| refusal.error.kind().code()))
+    }
+
+    fn rule(strings: &str, condition: &str) -> String {
+        read(&format!("rule R {{ strings: {strings} condition: {condition} }}"), false).0.join(" ")
+    }
+
+    #[test]
+    fn strings_are_checked_as_clamav_checks_them() {
+        for (string, outcome) in [
+            ("\"he\" nocase wide ascii fullword", "ok"),
+            ("\"h\"", "ShortString"),
+            ("\"h\" wide", "ShortString"),
+            ("\"\"", "string-empty"),
+            ("\"hello\" xor", "rule-syntax"),
+            // What stops the first error is read as the start of a rule.
+            ("\"hello\" private", "rule-syntax rule-syntax"),
+            ("/h.llo/is", "ok"),
+            ("/h.llo/x", "rule-syntax"),
+            ("/hello/ wide", "unsupported"),
+            ("/(?=a)b/", "unsupported"),
+            ("/a(/", "regex-syntax"),
+            ("{ 68 65 [0-2] 6c 6f }", "ok"),
+            ("{ 68 65 [-] 6c 6f }", "ok"),
+            ("{ 68 65 [] 6c 6f }", "ok"),
+            ("{ 68 65 (6c | 6d 6e) }", "ok"),
+            ("{ 6 8 6 5 }", "ok"),
+            ("{ 68 65 // x\n 6c }", "StringLayout"),
+            ("{ 68 65\r\n 6c }", "StringLayout"),
+            ("{ 68 65 [1-3] 6f }", "hex-byte-alone"),
+            ("{ 68 [2] 6c 6f }", "hex-byte-alone"),
+            ("{ 68 }", "pattern-too-short"),
+            ("{ 68 6? 6c }", "part-too-short"),
+            ("{ 68 (65|2e) 6c 6c }", "filter-too-short"),
+            ("{ 68 65 ~6c }", "rule-syntax"),
+            ("{ 68 65 6c } wide", "rule-syntax"),
+        ] {
+            assert_eq!(rule(&format!("$a = {string}"), "$a"), outcome, "{string}");
+        }
+    }
+
+    #[test]
+    fn conditions_are_checked_as_clamav_checks_them() {
+        for (condition, outcome) in [
+            ("$a", "ok"),
+            ("true", "string-unused"),
+            ("$a and $b", "string-unknown"),
+            ("$a and pe.x", "identifier-unknown"),
+            ("$a and i == 1", "identifier-unknown"),
+            ("$a == 1", "rule-syntax"),
+            ("1 == 1 == 1 and $a", "expected"),
+            ("true == 1 and $a", "rule-syntax"),
+            ("$a and 0 - 1", "ok"),
+            ("$a and -1 < 0", "rule-syntax"),
+            ("$a and 1.5 > 1", "expected"),
+            ("$a and #", "string-unknown"),
+            ("!a == 5", "rule-syntax"),
+            ("any of ($x, $a)", "ok"),
+            ("$a or for any of ($x) : ($)", "string-unknown"),
+            ("for any of ($a) : (for any of ($a) : ($))", "rule-syntax"),
+            ("$a and for any i in (1..2) : (for any i in (1..2) : (true))", "rule-syntax"),
+            ("$a and \"x\" contains \"y\"", "unsupported"),
+            ("$a and uint16be(0) == 1", "BigEndian"),
+            ("$a and", "rule-syntax"),
+        ] {
+            assert_eq!(rule("$a = \"hello\"", condition), outcome, "{condition}");
+        }
+        let deep = format!("{}$a{}", "(".repeat(5_000), ")".repeat(5_000));
+        assert_eq!(rule("$a = \"hello\"", &deep), "expression-depth");
+        let long = format!("$a and 0 == {}", vec!["1"; 5_000].join("+"));
+        assert_eq!(rule("$a = \"hello\"", &long), "expression-depth");
+        let wide = vec!["$a"; 5_000].join(" or ");
+        assert_eq!(rule("$a = \"hello\"", &wide), "ok");
+        let nots = format!("{}$a", "not ".repeat(5_000));
+        assert_eq!(rule("$a = \"hello\"", &nots), "expression-depth");
+    }
+
+    const GOOD: &str = "rule G { strings: $a = \"hello\" condition: $a }";
+
+    #[test]
+    fn a_rule_in_error_leaves_the_others() {
+        for (text, outcomes) in [
+            (
+                format!("rule S {{ strings: $a = \"x\" xor condition: $a }} {GOOD}"),
+                "rule-syntax RuleBefore",
+            ),
+            (
+                format!("rule S {{ strings: $a = \"xy\" xor condition: $a }} {GOOD}"),
+                "rule-syntax ok",
+            ),
+            (format!("rule N {{ condition: true }} {GOOD}"), "unsupported ok"),
+            (format!("junk {GOOD} junk"), "rule-syntax ok rule-syntax"),
+            (format!("import \"pe\" include \"x\" global {GOOD}"), "ok"),
+            (format!("{GOOD} {GOOD}"), "ok rule-duplicate"),
+            (format!("\u{a0} {GOOD}"), "rule-syntax RuleBefore"),
+            (format!("rule S {{ condition: {GOOD}"), "rule-syntax ok"),
+        ] {
+            assert_eq!(read(&text, false).0.join(" "), outcomes, "{text}");
+        }
+    }
+
+    #[test]
+    fn clamav_refuses_a_file_whose_last_rule_has_a_bad_hex_string() {
+        let bad = "rule B { strings: $a = { 68 [2] 6c } condition: $a }";
+        let good_last = read(&format!("{bad} {GOOD}"), true);
+        assert_eq!(good_last, (vec!["hex-byte-alone".to_owned(), "ok".to_owned()], None));
+        let bad_last = read(&format!("{GOOD} {bad}"), true);
+        assert_eq!(bad_last.1, Some("hex-byte-alone"));
+    }
+
+    #[test]
+    fn what_clamav_does_not_run_is_left_out_strictly() {
+        let strings: String = (0..65).map(|n| format!("$s{n} = \"text{n}\" ")).collect();
+        let many = format!("rule M {{ strings: {strings} condition: any of them }}");
+        let short = "rule S { strings: $a = \"h\" condition: $a }";
+        // A rule that ClamAV runs does not see one that it does not.
+        let asks = "rule A { strings: $b = \"world\" condition: not S or $b }";
+        let text = format!("{many} {short} {asks}");
+        assert_eq!(read(&text, false).0, ["ManyStrings", "ShortString", "ok"]);
+        assert_eq!(read(&text, true).0, ["rule-refused", "rule-refused", "ok"]);
+        let mut builder = SetBuilder::new();
+        builder.document(Format::Yar, text.as_bytes(), &mut |_| {});
+        let set = builder.finish();
+        assert_eq!(set.yara_rule(2).unwrap().condition.rules().count(), 0);
+    }
+
+    #[test]
+    fn diagnostics_have_line_and_column() {
+        let text = "\n  rule A {\n strings: $a = \"hello\"\n condition: $a and foo }";
+        let mut seen = Vec::new();
+        SetBuilder::new().document(Format::Yar, text.as_bytes(), &mut |entry| {
+            let error = entry.outcome.unwrap_err();
+            seen.push((entry.line.number, &entry.line.text[error.span().range()]));
+        });
+        assert_eq!(seen, [(4, &b"foo"[..])]);
+    }
+}

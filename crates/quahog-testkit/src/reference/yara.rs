@@ -390,10 +390,12 @@ impl Parser<'_> {
         if self.eat("strings") {
             self.expect(":")?;
             while self.peek().starts_with('$') {
-                match self.string()? {
-                    Ok(text) => self.strings.push(text),
-                    Err(reason) => refused = Some(reason),
-                }
+                let name = self.peek()[1..].to_owned();
+                let text = self.string()?.unwrap_or_else(|reason| {
+                    refused = Some(reason);
+                    Text { name, pattern: None }
+                });
+                self.strings.push(text);
             }
         }
         self.expect("condition")?;
