@@ -515,7 +515,10 @@ impl Scan<'_, '_> {
         let segment = self.segment;
         let Some(rule) = segment.set.yara_rule(index) else { return Ok(()) };
         let bytes = self.layer.bytes();
-        let raw = if self.look == Look::Text { self.layer.raw_bytes() } else { bytes };
+        // Scripts of HTML are looked at as text, too, but read as they are.
+        let is_html = matches!(self.layer.file_type(), FileType::HTML | FileType::HTML_UTF16);
+        let is_text = self.look == Look::Text && !is_html;
+        let raw = if is_text { self.layer.raw_bytes() } else { bytes };
         // Where execution begins is told by an executable's headers, which
         // nothing reads yet: 0 is also what every other file has.
         let view = yara::View { bytes, raw, entry_point: 0 };

@@ -130,7 +130,11 @@ fn normalised_text_is_searched_and_the_layer_itself_is_read() {
     let engine = Engine::new(builder.finish()).expect("an engine");
     let raw = Layer::new(b"Hello  WORLD", FileType::TEXT_ASCII, None);
     let view = Layer::view(b"hello world", &raw);
-    for (layer, look, expected) in [(&raw, Look::Raw, 0), (&view, Look::Text, 1)] {
+    // Scripts of HTML are read as they are.
+    let html = Layer::new(b"Hello  WORLD", FileType::HTML, None);
+    let script = Layer::view(b"hello world", &html);
+    let looks = [(&raw, Look::Raw, 0), (&view, Look::Text, 1), (&script, Look::Text, 0)];
+    for (layer, look, expected) in looks {
         let mut hits = Vec::new();
         engine.scan(layer, look, &mut Scratch::default(), &Unmetered, &mut hits).expect("done");
         assert_eq!(hits.len(), expected, "{look:?}");

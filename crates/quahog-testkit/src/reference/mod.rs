@@ -431,8 +431,9 @@ impl Loader<'_> {
             "db" | "ndb" | "ndu" | "ldb" | "ldu" | "hdb" | "hsb" | "hdu" | "hsu" | "fp" | "sfp"
             | "ign" | "ign2" => {}
             "yar" | "yara" => return self.rules(name, text),
-            "sdb" | "mdb" | "msb" | "mdu" | "msu" | "imp" | "cfg" | "info" | "cbc" | "ioc" | "cdb" | "zmd" | "rmd" | "ftm" | "pdb" | "gdb" | "wdb" | "idb"
-            | "crb" | "cat" | "pwdb" | "cvd" | "cld" | "cud" => {
+            "sdb" | "mdb" | "msb" | "mdu" | "msu" | "imp" | "cfg" | "info" | "cbc" | "ioc"
+            | "cdb" | "zmd" | "rmd" | "ftm" | "pdb" | "gdb" | "wdb" | "idb" | "crb" | "cat"
+            | "pwdb" | "cvd" | "cld" | "cud" => {
                 self.database.formats.insert(name.to_owned());
                 return Ok(());
             }
