@@ -149,7 +149,7 @@ impl Prefilter {
 
     /// Heap bytes, about.
     pub(crate) fn memory(&self) -> usize {
-        let automaton = self.automaton.as_ref().map_or(0, |nfa| nfa.memory_usage());
+        let automaton = self.automaton.as_ref().map_or(0, Automaton::memory_usage);
         automaton + 4 * (self.starts.len() + self.signatures.len())
     }
 }
