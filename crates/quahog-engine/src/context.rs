@@ -7,6 +7,8 @@ use quahog_sig::model::{DigestKind, FileType, Target};
 use sha1::Sha1;
 use sha2::Sha256;
 
+use crate::exe::Headers;
+
 /// A buffer in the nesting, with the layers around it.
 ///
 /// Layers live on the stack of whoever walks a message: each borrows its
@@ -20,6 +22,7 @@ pub struct Layer<'a> {
     md5: OnceCell<[u8; 16]>,
     sha1: OnceCell<[u8; 20]>,
     sha256: OnceCell<[u8; 32]>,
+    headers: OnceCell<Headers>,
 }
 
 impl<'a> Layer<'a> {
@@ -33,6 +36,7 @@ impl<'a> Layer<'a> {
             md5: OnceCell::new(),
             sha1: OnceCell::new(),
             sha256: OnceCell::new(),
+            headers: OnceCell::new(),
         }
     }
 
@@ -76,6 +80,15 @@ impl<'a> Layer<'a> {
             Some(parent) if self.is_view => parent.bytes.len(),
             _ => self.bytes.len(),
         }
+    }
+
+    /// Its headers, if it is an executable by its type; a view is none.
+    ///
+    /// Read when first asked for, and kept.
+    pub fn headers(&self) -> &Headers {
+        self.headers.get_or_init(|| {
+            if self.is_view { Headers::None } else { Headers::read(self.bytes, self.file_type) }
+        })
     }
 
     /// A digest of its bytes.

@@ -4,8 +4,11 @@
 //! size. The tables here index the columns of the signature set: 4 bytes for
 //! each hash.
 
+use md5::Md5;
 use quahog_sig::model::{DigestKind, HashColumns};
 use rayon::prelude::*;
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
 
 /// An index over hash columns.
 #[derive(Clone, Debug, Default)]
@@ -108,7 +111,28 @@ impl HashIndexes {
         HashIndexes(DigestKind::ALL.map(|kind| HashIndex::new(columns(kind))))
     }
 
+    /// Whether nothing is listed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|index| index.order.is_empty())
+    }
+
+    /// Whether a buffer of this size can be listed by any digest.
+    pub(crate) fn may_hold_any(&self, size: usize) -> bool {
+        self.0.iter().any(|index| index.may_hold(size))
+    }
+
     pub(crate) fn of(&self, kind: DigestKind) -> &HashIndex {
         &self.0[kind as usize]
     }
+}
+
+/// A digest of some bytes; what is longer than the kind is zero.
+pub(crate) fn digest_of(kind: DigestKind, bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    match kind {
+        DigestKind::Md5 => digest[..16].copy_from_slice(&Md5::digest(bytes)),
+        DigestKind::Sha1 => digest[..20].copy_from_slice(&Sha1::digest(bytes)),
+        DigestKind::Sha256 => digest.copy_from_slice(&Sha256::digest(bytes)),
+    }
+    digest
 }

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use quahog_sig::SignatureSet;
 use quahog_sig::body::Pattern;
 use quahog_sig::model::{
-    Block, DigestKind, FileType, Logical, Offset, Origin, SigId, Subsignature, Target, Value,
+    Block, DigestKind, FileType, HashedPart, Logical, Offset, Origin, SigId, SigKind, Subsignature,
+    Target, Value,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::context::{Layer, Look};
-use crate::digest::HashIndexes;
+use crate::digest::{HashIndexes, digest_of};
 use crate::identify::{Identifier, Inside};
 use crate::meter::{Interrupted, Meter};
-use crate::offset::starts;
+use crate::offset::{Starts, starts_in};
 use crate::plan;
 use crate::prefilter::{Prefilter, PrefilterBuilder, Seen, SigRef};
 use crate::verify::{self, Buffers, Found, Want};
@@ -37,6 +38,8 @@ pub struct Segment {
     /// `None` where a target has no signatures of its own: target 0's serves.
     groups: [Option<Group>; Target::COUNT],
     hashes: HashIndexes,
+    /// By [`HashedPart`].
+    parts: [HashIndexes; 2],
     allowed: HashIndexes,
 }
 
@@ -107,6 +110,7 @@ impl Segment {
         let mut groups = groups.into_iter();
         Ok(Segment {
             hashes: HashIndexes::new(|kind| set.hashes(kind)),
+            parts: HashedPart::ALL.map(|part| HashIndexes::new(|kind| set.part_hashes(part, kind))),
             allowed: HashIndexes::new(|kind| set.allowed(kind)),
             groups: std::array::from_fn(|_| groups.next().flatten()),
             set,
@@ -200,6 +204,11 @@ struct Order {
     segment: usize,
     index: u32,
 }
+
+/// How many times the bytes of a layer may be hashed as sections of it. Real
+/// sections do not overlap; headers that make them do cannot make work without
+/// bounds.
+const MAX_OVERLAP: usize = 8;
 
 /// The bytes that ClamAV searches at a time; patterns of the next window come
 /// after all those of this one.
@@ -318,6 +327,15 @@ impl Engine {
         })
     }
 
+    /// The type that a hit wants its layer to be scanned again as, if it does.
+    pub fn handler(&self, hit: &Hit) -> Option<FileType> {
+        let set = &self.inner.segments.get(hit.segment)?.set;
+        match hit.id.kind() {
+            SigKind::Logical => set.logical(hit.id.index())?.block.handler,
+            _ => None,
+        }
+    }
+
     /// Appends to `hits` every signature that matches a view of a layer, in
     /// the order in which ClamAV would meet them.
     ///
@@ -368,6 +386,9 @@ impl Scan<'_, '_> {
     fn run(&mut self) -> Result<(), Interrupted> {
         if self.look != Look::Text {
             self.hashes()?;
+        }
+        if self.look == Look::Raw {
+            self.part_hashes()?;
         }
         let target = self.look.target(self.layer.file_type()).unwrap_or(Target::ANY);
         let Some(group) = self.segment.group(target) else { return Ok(()) };
@@ -425,6 +446,76 @@ impl Scan<'_, '_> {
         Ok(())
     }
 
+    /// Hashes of a PE file's sections and of its imports.
+    ///
+    /// Costs a digest for each section of a listed size, and nothing where no
+    /// such hash is loaded.
+    fn part_hashes(&mut self) -> Result<(), Interrupted> {
+        let segment = self.segment;
+        let [section_index, import_index] = &segment.parts;
+        if section_index.is_empty() && import_index.is_empty() {
+            return Ok(());
+        }
+        let Some(executable) = self.layer.headers().sound().filter(|e| e.is_pe()) else {
+            return Ok(());
+        };
+        let bytes = self.layer.bytes();
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for section in executable.sections() {
+            let (Ok(start), Ok(len)) =
+                (usize::try_from(section.offset), usize::try_from(section.len))
+            else {
+                continue;
+            };
+            let range = start..start.saturating_add(len).min(bytes.len());
+            // Headers can name the same bytes any number of times.
+            if range.start < range.end && section_index.may_hold_any(range.len()) {
+                ranges.push(range);
+            }
+        }
+        ranges.sort_unstable_by_key(|range| (range.len(), range.start));
+        ranges.dedup();
+        let mut room = bytes.len().saturating_mul(MAX_OVERLAP);
+        for range in ranges {
+            let Some(left) = room.checked_sub(range.len()) else { break };
+            room = left;
+            let bytes = &bytes[range.clone()];
+            self.part_hash(HashedPart::Section, section_index, bytes, Some(&range))?;
+        }
+        if !import_index.is_empty()
+            && let Some(text) = executable.imports(bytes)
+        {
+            self.part_hash(HashedPart::Imports, import_index, text, None)?;
+        }
+        Ok(())
+    }
+
+    fn part_hash(
+        &mut self,
+        part: HashedPart,
+        indexes: &HashIndexes,
+        bytes: &[u8],
+        span: Option<&Range<usize>>,
+    ) -> Result<(), Interrupted> {
+        for (window, kind) in DigestKind::ALL.into_iter().enumerate() {
+            let index = indexes.of(kind);
+            if !index.may_hold(bytes.len()) {
+                continue;
+            }
+            self.meter.tick(bytes.len() as u64)?;
+            let digest = digest_of(kind, bytes);
+            let columns = self.segment.set.part_hashes(part, kind);
+            for row in index.find(columns, &digest[..kind.len()], bytes.len()).into_iter().flatten()
+            {
+                let id = self.segment.set.part_hash_id(part, kind, row);
+                let mut order = self.order(3 + part as u8, Target::ANY, row);
+                (order.at, order.window) = (span.map_or(0, |s| s.start), window);
+                self.hit(id, span.cloned(), order);
+            }
+        }
+        Ok(())
+    }
+
     fn search(
         &mut self,
         pattern: Pattern<'_>,
@@ -432,8 +523,26 @@ impl Scan<'_, '_> {
         want: Want,
     ) -> Result<Found, Interrupted> {
         let bytes = self.layer.bytes();
-        let Some(starts) = starts(offset, bytes.len()) else { return Ok(Found::default()) };
-        verify::search(pattern, bytes, starts, want, &mut self.scratch.buffers, self.meter)
+        let buffers = &mut self.scratch.buffers;
+        match starts_in(offset, self.layer) {
+            None => Ok(Found::default()),
+            Some(Starts::Range(starts)) => {
+                verify::search(pattern, bytes, starts, want, buffers, self.meter)
+            }
+            Some(Starts::Listed(list)) => {
+                let mut found = Found::default();
+                for &start in list {
+                    let here =
+                        verify::search(pattern, bytes, start..=start, want, buffers, self.meter)?;
+                    found.count = found.count.saturating_add(here.count);
+                    found.first = found.first.or(here.first);
+                    if want == Want::First && found.first.is_some() {
+                        break;
+                    }
+                }
+                Ok(found)
+            }
+        }
     }
 
     fn body(&mut self, index: usize) -> Result<(), Interrupted> {
@@ -524,7 +633,19 @@ impl Scan<'_, '_> {
         let container_fits = block
             .container
             .is_none_or(|wanted| self.layer.containers().next().unwrap_or(FileType::ANY) == wanted);
-        size_fits && container_fits && self.intermediates_fit(block)
+        size_fits && container_fits && self.intermediates_fit(block) && self.headers_fit(block)
+    }
+
+    /// Whether the layer is an executable such as the block asks for, if it does.
+    fn headers_fit(&self, block: &Block) -> bool {
+        if block.entry_point.is_none() && block.n_sections.is_none() {
+            return true;
+        }
+        let Some(executable) = self.layer.headers().sound() else { return false };
+        block.entry_point.is_none_or(|range| range.contains(executable.entry()))
+            && block
+                .n_sections
+                .is_none_or(|range| range.contains(executable.sections().len() as u64))
     }
 
     /// The last name is that of the immediate parent, and so on outwards.

@@ -10,7 +10,8 @@
 //! in it; only signatures with a trigger there are looked at, each by its own
 //! search of the buffer. So the work is in proportion to what is hit, not to
 //! what is loaded. File hashes are computed only if some signature has a file
-//! of that size.
+//! of that size, and the headers of a program are read only if some signature
+//! speaks of its parts: see [`exe`].
 //!
 //! Opening containers, decoding and normalising are no business of this crate:
 //! its caller hands it buffers and says what they are.
@@ -37,6 +38,8 @@ mod context;
 mod engine;
 mod identify;
 mod meter;
+
+pub mod exe;
 
 mod digest;
 mod literal;

@@ -148,6 +148,9 @@ pub enum ErrorKind {
     /// A digest of a length that no digest has.
     #[error("digest must have 32, 40 or 64 digits")]
     HashLength,
+    /// The metrics of an icon are not 124 digits, or of another size.
+    #[error("icon metrics must be 124 digits of size 10, 18 or 20")]
+    IconMetrics,
     /// The functionality level is no number.
     #[error("functionality level is no number")]
     Level,
@@ -224,6 +227,7 @@ impl ErrorKind {
             ErrorKind::FilterTooShort => "filter-too-short",
             ErrorKind::HexDigit => "hex-digit",
             ErrorKind::HashLength => "hash-length",
+            ErrorKind::IconMetrics => "icon-metrics",
             ErrorKind::Level => "level",
             ErrorKind::Modifier => "modifier",
             ErrorKind::NameEmpty => "name-empty",

@@ -37,7 +37,10 @@ impl Level {
         let Some(low) = fields.nth(min) else { return Level::Absent };
         let high = fields.nth(max - min - 1);
         // A hash line's level is read the way C's atoi reads: `abc` is 0.
-        let lenient = matches!(format.grammar(), Grammar::FileHash | Grammar::AllowHash);
+        let lenient = matches!(
+            format.grammar(),
+            Grammar::FileHash | Grammar::AllowHash | Grammar::SectionHash | Grammar::ImportHash
+        );
         let read = |text: &[u8]| match ast::number(text) {
             Some(n) => Some(n),
             None if lenient => Some(leading_number(text)),

@@ -2,11 +2,14 @@
 
 use std::ops::Range;
 
-use crate::ast::{Extended, Field, FileHash, Logical, Magic, Record, Simple, Subsignature};
+use crate::ast::{Extended, Field, Icon, Logical, Magic, Record, Simple, Subsignature};
 use crate::body::{self, Modifiers, Rules};
-use crate::model::set::{BodyRow, CodeRange, LogicalRow, MagicKind, MagicRow, Source, SubRow};
+use crate::model::set::{
+    BodyRow, CodeRange, IconRow, LogicalRow, MagicKind, MagicRow, Source, SubRow,
+};
 use crate::model::{
-    Base, Block, Columns, DigestKind, Expression, FileType, Offset, SignatureSet, Target,
+    Base, Block, Columns, DigestKind, Expression, FileType, HashedPart, IconMetrics, Offset,
+    SignatureSet, Target,
 };
 use crate::{Error, ErrorKind, FLEVEL, Format, Grammar, IgnoreList, Level, Span};
 
@@ -81,7 +84,7 @@ impl PuaFilter {
 }
 
 /// The most signatures of one kind, and bytes of an arena.
-const MAX_ROWS: usize = 1 << 29;
+const MAX_ROWS: usize = 1 << 28;
 const MAX_ARENA: usize = u32::MAX as usize - (1 << 24);
 
 /// Admits lines into a [`SignatureSet`].
@@ -157,10 +160,12 @@ impl SetBuilder {
         let line = NumberedLine { number, text: line, format };
         let admission = match Record::parse(format, line.text)? {
             Record::Extended(record) => self.extended(line, &record),
-            Record::FileHash(record) => self.file_hash(line, &record),
+            Record::FileHash(record) => self.hash(line, record.hash, record.size, record.name),
+            Record::Icon(record) => self.icon(line, &record),
             Record::Ignore(_) => return Ok(Admission::Admitted),
             Record::Logical(record) => self.logical(line, &record),
             Record::Magic(record) => self.magic(&record),
+            Record::SectionHash(record) => self.hash(line, record.hash, record.size, record.name),
             Record::Simple(record) => self.simple(line, &record),
         };
         if !matches!(admission, Ok(Admission::Admitted | Admission::Odd(_))) {
@@ -194,6 +199,7 @@ impl SetBuilder {
                 .columns
                 .hash_rows
                 .iter()
+                .chain(self.columns.part_rows.iter().flatten())
                 .any(|rows| rows.len() >= MAX_ROWS || rows.name_bytes() > MAX_ARENA);
         if full {
             return Err(name.error(ErrorKind::Unsupported("a set of this size")));
@@ -270,46 +276,69 @@ impl SetBuilder {
         Ok(Admission::Admitted)
     }
 
-    fn file_hash(
+    /// Admits a hash of a file, a section or imports.
+    fn hash(
         &mut self,
         line: NumberedLine<'_>,
-        record: &FileHash<'_>,
+        hash: Field<'_>,
+        size: Field<'_>,
+        name: Field<'_>,
     ) -> Result<Admission, Error> {
-        let Some(kind) = DigestKind::of_len(record.hash.text.len() / 2)
-            .filter(|_| record.hash.text.len().is_multiple_of(2))
+        let Some(kind) =
+            DigestKind::of_len(hash.text.len() / 2).filter(|_| hash.text.len().is_multiple_of(2))
         else {
-            return Err(record.hash.error(ErrorKind::HashLength));
+            return Err(hash.error(ErrorKind::HashLength));
         };
         let mut digest = [0; 32];
         let digest = &mut digest[..kind.len()];
-        if !body::decode_hex(record.hash.text, digest) {
-            return Err(record.hash.error(ErrorKind::HexDigit));
+        if !body::decode_hex(hash.text, digest) {
+            return Err(hash.error(ErrorKind::HexDigit));
         }
-        let size = match record.size.text {
+        let size = match size.text {
             b"*" => None,
             text => match std::str::from_utf8(text).ok().and_then(|t| t.parse::<u32>().ok()) {
                 // `parse` takes a sign, which a size has not.
                 Some(size) if size != 0 && size != u32::MAX && text[0].is_ascii_digit() => {
                     Some(size)
                 }
-                _ => return Err(record.size.error(ErrorKind::Size)),
+                _ => return Err(size.error(ErrorKind::Size)),
             },
         };
-        let name = match self.name(line, record.name)? {
+        let name = match self.name(line, name)? {
             Ok(name) => name,
             Err(skip) => return Ok(Admission::Skipped(skip)),
         };
+        let source = self.columns.sources.len() - 1;
+        let part = match line.format.grammar() {
+            Grammar::SectionHash => Some(HashedPart::Section),
+            Grammar::ImportHash => Some(HashedPart::Imports),
+            _ => None,
+        };
         if line.format.grammar() == Grammar::AllowHash {
             self.columns.allowed[kind as usize].push(digest, size);
+        } else if let Some(part) = part {
+            self.columns.parts[part as usize][kind as usize].push(digest, size);
+            let rows = &mut self.columns.part_rows[part as usize][kind as usize];
+            rows.push(name, source, line.number);
         } else {
             self.columns.hashes[kind as usize].push(digest, size);
-            let source = self.columns.sources.len() - 1;
             self.columns.hash_rows[kind as usize].push(name, source, line.number);
         }
         let old = !matches!(Level::of(line.format, line.text), Level::Range(min, _) if min >= 73);
-        if size.is_none() && old {
+        if size.is_none() && old && part != Some(HashedPart::Imports) {
             return Ok(Admission::Odd(Oddity::AnySizeLevel));
         }
+        Ok(Admission::Admitted)
+    }
+
+    fn icon(&mut self, line: NumberedLine<'_>, record: &Icon<'_>) -> Result<Admission, Error> {
+        let metrics = IconMetrics::parse(record.metrics)?;
+        let name = match self.name(line, record.name)? {
+            Ok(name) => name.into(),
+            Err(skip) => return Ok(Admission::Skipped(skip)),
+        };
+        let groups = record.groups.map(|group| group.text.into());
+        self.columns.icons.push(IconRow { name, groups, metrics });
         Ok(Admission::Admitted)
     }
 
@@ -348,15 +377,8 @@ impl SetBuilder {
                 Err(e) => return Err(e),
             }
         }
-        let executable = block.entry_point.is_some()
-            || block.n_sections.is_some()
-            || block.icon_groups.iter().any(Option::is_some);
-        if executable {
-            let what = ErrorKind::Unsupported("a condition on an executable's headers");
-            unsupported = unsupported.or(Some(record.block.error(what)));
-        }
-        if block.handler.is_some() {
-            let what = ErrorKind::Unsupported("HandlerType");
+        if block.icon_groups.iter().any(Option::is_some) {
+            let what = ErrorKind::Unsupported("IconGroup");
             unsupported = unsupported.or(Some(record.block.error(what)));
         }
         if let Some(error) = unsupported {
@@ -484,13 +506,8 @@ impl SetBuilder {
 /// Bases that no matcher knows yet, by what they need.
 fn not_yet(base: Base) -> Option<&'static str> {
     match base {
-        Base::Any | Base::Absolute(_) | Base::End(_) => None,
-        Base::Entry(_)
-        | Base::Section { .. }
-        | Base::WholeSection(_)
-        | Base::LastSection(_)
-        | Base::VersionInfo => Some("an offset into an executable"),
         Base::Macro(_) => Some("macro group"),
+        _ => None,
     }
 }
 

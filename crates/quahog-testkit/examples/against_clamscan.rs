@@ -55,7 +55,7 @@ type Line = (String, String);
 
 fn batch(folder: &Path, seeds: std::ops::Range<u64>, score: &mut Score) -> io::Result<()> {
     let mut lines: Vec<Line> = Vec::new();
-    let mut haystacks = Vec::new();
+    let (mut haystacks, mut known) = (Vec::new(), Vec::new());
     for seed in seeds {
         let case = ArbitraryCase::from_seed(seed);
         for (file, line) in case.lines() {
@@ -65,6 +65,7 @@ fn batch(folder: &Path, seeds: std::ops::Range<u64>, score: &mut Score) -> io::R
             lines.push((extension.to_owned(), line));
         }
         haystacks.push(case.haystack);
+        known.push((seed, case.targets));
     }
 
     let (mut good, bad): (Vec<Line>, Vec<Line>) =
@@ -96,8 +97,9 @@ fn batch(folder: &Path, seeds: std::ops::Range<u64>, score: &mut Score) -> io::R
         return Ok(());
     };
 
-    for (haystack, theirs) in haystacks.iter().zip(&verdicts) {
-        let ours = database.verdict(&View::new(haystack).with_targets([14, 0])).names;
+    for ((haystack, theirs), (seed, targets)) in haystacks.iter().zip(&verdicts).zip(&known) {
+        let view = View::new(haystack).with_targets(targets.iter().copied());
+        let ours = database.verdict(&view).names;
         *score.entry("pairs").or_default() += good.len();
         *score.entry("matches").or_default() += ours.len();
         for (kind, names) in [("lost", &ours - theirs), ("extra", theirs - &ours)] {
@@ -109,7 +111,9 @@ fn batch(folder: &Path, seeds: std::ops::Range<u64>, score: &mut Score) -> io::R
                 }
                 *score.entry(kind).or_default() += 1;
                 let line = good.iter().find(|(_, line)| line.contains(name));
-                println!("{kind}: {:?} in {}", line, haystack.escape_ascii());
+                // The haystack of a program is long, and can be had again.
+                let start = &haystack[..haystack.len().min(200)];
+                println!("{kind}: {line:?} in that of {seed}: {}", start.escape_ascii());
             }
         }
     }

@@ -18,6 +18,9 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
+use crate::builders::exe::{
+    Elf, Import, MachO, Pe, PeSection, imports, resources, utf16, version_info,
+};
 use crate::reference::{Digests, View};
 
 /// Database files and a haystack.
@@ -25,7 +28,7 @@ use crate::reference::{Digests, View};
 pub struct ArbitraryCase {
     /// Name and text of the database files.
     pub files: Vec<(String, String)>,
-    /// The bytes to search: a binary layer, so nothing is normalised.
+    /// The bytes to search: a binary layer or a program, so nothing is normalised.
     pub haystack: Vec<u8>,
     /// Targets whose signatures are searched.
     pub targets: Vec<u32>,
@@ -62,7 +65,8 @@ impl ArbitraryCase {
 
 impl<'a> Arbitrary<'a> for ArbitraryCase {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<ArbitraryCase> {
-        let mut writer = Writer { u, pieces: Vec::new(), wholes: Vec::new() };
+        let mut writer = Writer { u, target: 14, pieces: Vec::new(), wholes: Vec::new() };
+        writer.target = writer.choose(&[14, 14, 14, 14, 1, 1, 6, 9])?;
         let mut ndb = Vec::new();
         let mut ldb = Vec::new();
         for number in 0..writer.up_to(1, 3)? {
@@ -72,6 +76,7 @@ impl<'a> Arbitrary<'a> for ArbitraryCase {
             ldb.push(writer.ldb(number)?);
         }
         let haystack = writer.haystack()?;
+        let (haystack, parts) = writer.program(haystack)?;
         let mut files = vec![("case.ndb".to_owned(), ndb.join("\n"))];
         if !ldb.is_empty() {
             files.push(("case.ldb".to_owned(), ldb.join("\n")));
@@ -79,7 +84,8 @@ impl<'a> Arbitrary<'a> for ArbitraryCase {
         if writer.one_in(4)? {
             files.push(("case.hdb".to_owned(), writer.hdb(&haystack)?));
         }
-        Ok(ArbitraryCase { files, haystack, targets: vec![14, 0] })
+        files.extend(parts);
+        Ok(ArbitraryCase { files, haystack, targets: vec![writer.target, 0] })
     }
 }
 
@@ -97,9 +103,14 @@ const ALPHABET: &[u8] = b"abcABC";
 /// Bytes that stand between: some are in a class, some in none.
 const FILLING: &[u8] = b"abAx- .\n\r\0";
 
+/// A program, and databases of hashes of its parts.
+type Program = (Vec<u8>, Vec<(String, String)>);
+
 /// Writes signatures, and remembers examples of what matches.
 struct Writer<'u, 'a> {
     u: &'u mut Unstructured<'a>,
+    /// The target of the haystack.
+    target: u32,
     /// For each part.
     pieces: Vec<Vec<u8>>,
     /// For each pattern.
@@ -121,9 +132,14 @@ impl Writer<'_, '_> {
 
     /// `name:target:offset:pattern`.
     fn ndb(&mut self, number: usize) -> Result<String> {
-        let target = self.choose(&["0", "14", "14", "*", ""])?;
-        let offset = self.offset()?;
-        let pattern = self.pattern(true)?;
+        let own = self.target.to_string();
+        let target = self.choose(&["0", own.as_str(), own.as_str(), "*", ""])?;
+        let offset = self.offset(target)?;
+        let pattern = if offset == "VI" {
+            utf16("CompanyName").iter().map(|byte| format!("{byte:02x}")).collect()
+        } else {
+            self.pattern(true)?
+        };
         let level = self.choose(&["", "", "", "", "", ":51", ":51:255", ":217", ":1:100"])?;
         let line = format!("Test.Body-{number}:{target}:{offset}:{pattern}{level}");
         self.damage(line)
@@ -132,8 +148,15 @@ impl Writer<'_, '_> {
     /// `name;tdb;expression;subsignatures`.
     fn ldb(&mut self, number: usize) -> Result<String> {
         let n_subs = self.up_to(1, 4)?;
-        let target = self.choose(&["0", "14"])?;
-        let block = match self.up_to(0, 7)? {
+        let own = self.target.to_string();
+        let target = self.choose(&["0", own.as_str()])?;
+        let block = match self.up_to(0, 9)? {
+            8 if is_program(target) => {
+                format!("Engine:81-255,EntryPoint:{}-9000,Target:{target}", self.up_to(0, 1200)?)
+            }
+            9 if is_program(target) => {
+                format!("Engine:81-255,NumberOfSections:{}-9,Target:{target}", self.up_to(0, 4)?)
+            }
             0 => format!("Engine:81-255,FileSize:1-{},Target:{target}", self.up_to(10, 80)?),
             1 => format!("Target:{target}"),
             2 => format!("Engine:81-255,Target:{target},Container:CL_TYPE_ANY"),
@@ -147,7 +170,7 @@ impl Writer<'_, '_> {
         }
         let mut fields = vec![format!("Test.Logic-{number}"), block, expression];
         for _ in 0..n_subs {
-            fields.push(self.subsignature()?);
+            fields.push(self.subsignature(target)?);
         }
         self.damage(fields.join(";"))
     }
@@ -164,8 +187,9 @@ impl Writer<'_, '_> {
         })
     }
 
-    fn subsignature(&mut self) -> Result<String> {
-        let offset = if self.one_in(4)? { format!("{}:", self.offset()?) } else { String::new() };
+    fn subsignature(&mut self, target: &str) -> Result<String> {
+        let offset =
+            if self.one_in(4)? { format!("{}:", self.offset(target)?) } else { String::new() };
         let letters =
             self.choose(&["", "", "", "::i", "::f", "::w", "::wa", "::fw", "::iwfa", "::a"])?;
         // What modifiers do to nibbles and negation has its own cases.
@@ -173,7 +197,24 @@ impl Writer<'_, '_> {
         Ok(format!("{offset}{pattern}{letters}"))
     }
 
-    fn offset(&mut self) -> Result<String> {
+    fn offset(&mut self, target: &str) -> Result<String> {
+        if is_program(target) && self.one_in(2)? {
+            let shift = match self.up_to(0, 3)? {
+                0 => String::new(),
+                1 => format!(",{}", self.up_to(0, 40)?),
+                _ => format!(",{}", self.up_to(0, 4000)?),
+            };
+            let (index, by) =
+                (self.choose(&[0, 0, 0, 1, 1, 2, 3, 4])?, self.choose(&[0, 0, 0, 1, 6, 40])?);
+            return Ok(match self.up_to(0, 6)? {
+                0 | 1 => format!("EP+{by}{shift}"),
+                2 => format!("EP-{by}{shift}"),
+                3 => format!("S{index}+{by}{shift}"),
+                4 => format!("SL+{by}{shift}"),
+                5 if target == "1" => "VI".to_owned(),
+                _ => format!("SE{index}{shift}"),
+            });
+        }
         Ok(match self.up_to(0, 9)? {
             0 => self.up_to(4, 30)?.to_string(),
             1 => format!("{},{}", self.up_to(0, 20)?, self.up_to(0, 20)?),
@@ -383,6 +424,125 @@ impl Writer<'_, '_> {
         Ok(line)
     }
 
+    /// A program around the haystack, if the target asks for one, and hashes of
+    /// parts of it. Its headers lie now and then.
+    fn program(&mut self, inside: Vec<u8>) -> Result<Program> {
+        let at = self.choose(&[0x400, 0x400, 0x410, 0x500])?;
+        let lengths = [inside.len() as u32, 0x200, 0x30, 0, 0x9000];
+        let mut places = vec![(at, self.choose(&[lengths[0], lengths[0], 0x200, 0x9000])?)];
+        for _ in 0..self.up_to(0, 2)? {
+            let offset = at + self.choose(&[0, 0, 6, 0x20, 0x200, 0x5000])?;
+            places.push((offset, self.choose(&lengths)?));
+        }
+        let entry = self.choose(&[0, 0, 0, 0, 2, 6, 0x20, 0x1000, 0x8000])?;
+        let placed = vec![(at as usize, inside.clone())];
+        let len = at as usize + inside.len() + self.choose(&[0, 0, 3, 0x200])?;
+        let (wide, big) = (self.one_in(2)?, self.one_in(2)?);
+        let mut file = match self.target {
+            1 => return self.pe(&inside, &places, entry, len, placed, wide),
+            6 => {
+                let sections = places.iter().map(|p| (u64::from(p.0), u64::from(p.1))).collect();
+                let segments = vec![(0, 0x70_0000, 0x100), (u64::from(at), 0x80_0000, 0x1000)];
+                let entry = 0x80_0000 + u64::from(entry);
+                Elf { wide, big, entry, segments, sections, table: 0x200, len, placed }.build()
+            }
+            9 => {
+                let place = |p: &(u32, u32)| (u64::from(p.0) + 0x8000, p.0, u64::from(p.1));
+                let sections = places.iter().map(place).collect();
+                let entry = big.then_some(0x8000 + at + entry);
+                MachO { wide, big, entry, sections, len, placed }.build()
+            }
+            _ => return Ok((inside, Vec::new())),
+        };
+        self.spoil(&mut file)?;
+        Ok((file, Vec::new()))
+    }
+
+    fn pe(
+        &mut self,
+        inside: &[u8],
+        places: &[(u32, u32)],
+        entry: u32,
+        len: usize,
+        placed: Vec<(usize, Vec<u8>)>,
+        wide: bool,
+    ) -> Result<Program> {
+        let section = |(index, &(offset, len)): (usize, &(u32, u32))| PeSection {
+            address: 0x1000 * (index as u32 + 1),
+            memory_len: len,
+            offset,
+            len,
+        };
+        let mut sections: Vec<PeSection> = places.iter().enumerate().map(section).collect();
+        // The last one holds tables, behind the haystack.
+        let tables_at = len.next_multiple_of(0x200);
+        let address = 0x1000 * (sections.len() as u32 + 1);
+        let mut tables = imports(
+            address,
+            &[("Kernel32.DLL", &[Import::Name("ExitProcess"), Import::Number(7)])],
+            wide,
+        );
+        let imports_len = 40;
+        tables.resize(tables.len().next_multiple_of(16), 0);
+        let resources_at = address + tables.len() as u32;
+        let text: String =
+            inside.iter().filter(|b| b.is_ascii_graphic()).map(|&b| char::from(b)).collect();
+        let info = version_info(&[("CompanyName", "x"), (&text, &text)]);
+        tables.extend(resources(resources_at, &[(16, 1, info)]));
+        let len = tables.len() as u32;
+        sections.push(PeSection { address, memory_len: len, offset: tables_at as u32, len });
+        let mut directories = [(0, 0); 16];
+        directories[1] = (address, imports_len);
+        directories[2] = (resources_at, 0x100);
+        let mut pe = Pe {
+            wide,
+            entry: 0x1000 + entry,
+            file_alignment: self.choose(&[0x200, 0x200, 0x10, 0x1000, 0x300, 0])?,
+            section_alignment: self.choose(&[0x1000, 0x1000, 0x200, 0])?,
+            header_len: self.choose(&[0x400, 0x400, 0x400, 0x2000, 0])?,
+            sections,
+            directories,
+            len: tables_at + tables.len(),
+            placed,
+            ..Pe::default()
+        };
+        pe.place(tables_at, &tables);
+        let mut file = pe.build();
+        self.spoil(&mut file)?;
+        let mut files = Vec::new();
+        if self.one_in(2)? {
+            let mut lines = Vec::new();
+            for section in &pe.sections {
+                let start = (section.offset as usize & !0x1ff).min(file.len());
+                let end = (start + (section.len as usize).next_multiple_of(0x200)).min(file.len());
+                let [md5, sha1, _] = Digests::of(&file[start..end]).to_hex();
+                lines.push(format!("{}:{md5}:Test.Section", (end - start).max(1)));
+                lines.push(format!("*:{sha1}:Test.AnySection:73"));
+            }
+            files.push(("case.mdb".to_owned(), lines.join("\n")));
+            let text = b"kernel32.exitprocess,kernel32.ord7";
+            let [md5, _, sha256] = Digests::of(text).to_hex();
+            let lines = format!("{md5}:{}:Test.Imports\n{sha256}:*:Test.AnyImports", text.len());
+            files.push(("case.imp".to_owned(), lines));
+        }
+        Ok((file, files))
+    }
+
+    /// Changes bytes of headers now and then.
+    fn spoil(&mut self, file: &mut Vec<u8>) -> Result<()> {
+        if self.one_in(4)? {
+            for _ in 0..self.up_to(1, 3)? {
+                let at = self.up_to(4, 0x1f0.min(file.len() - 1))?;
+                file[at] = self.u.arbitrary()?;
+            }
+        }
+        if self.one_in(12)? {
+            let len = self.up_to(4, file.len())?;
+            file.truncate(len);
+        }
+        Ok(())
+    }
+
     /// Pieces of the patterns, with something between them or nothing.
     fn haystack(&mut self) -> Result<Vec<u8>> {
         let mut haystack = BINARY_MAGIC.to_vec();
@@ -427,4 +587,9 @@ fn has_own_operator(inside: &str) -> bool {
         }
         depth == 0 && matches!(byte, b'&' | b'|')
     })
+}
+
+/// Whether signatures of this target may speak of entry points and sections.
+fn is_program(target: &str) -> bool {
+    matches!(target, "1" | "6" | "9")
 }

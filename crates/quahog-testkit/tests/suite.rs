@@ -7,13 +7,14 @@ use quahog_testkit::reference::{
 use quahog_testkit::{ArbitraryCase, Found};
 
 /// Areas that the reference has to reproduce in full.
-const AREAS: [&str; 14] = [
+const AREAS: [&str; 16] = [
     "body.alt",
     "body.anchor",
     "body.basic",
     "body.class",
     "body.gap",
     "db.fields",
+    "elf",
     "fp",
     "hash",
     "ign",
@@ -22,6 +23,7 @@ const AREAS: [&str; 14] = [
     "ldb.mod",
     "ndb.fields",
     "ndb.offset",
+    "pe",
 ];
 
 /// Cases of these areas that ask for more than one layer, or for an order.
@@ -76,7 +78,8 @@ fn reference_is_never_wrong_where_it_stops() {
 
 /// The reference as an implementation of the conformance cases.
 ///
-/// Their inputs are binary layers unless they say otherwise by their content.
+/// Their inputs are binary layers or programs unless they say otherwise by
+/// their content.
 fn reference(case: &Case) -> Outcome {
     let given = |name: &str| {
         let values: Vec<String> = case
@@ -97,8 +100,12 @@ fn reference(case: &Case) -> Outcome {
         Ok(database) => database,
         Err(error) => return Outcome::LoadError(error.to_string()),
     };
-    let targets =
-        if case.input.starts_with(b"\x01\x02\0\x01\0\x01") { vec![14, 0] } else { vec![0] };
+    let targets = match case.input.as_slice() {
+        [b'M', b'Z', ..] => vec![1, 0],
+        [0x7f, b'E', b'L', b'F', ..] => vec![6, 0],
+        input if input.starts_with(b"\x01\x02\0\x01\0\x01") => vec![14, 0],
+        _ => vec![0],
+    };
     let verdict = database.verdict(&View::new(&case.input).with_targets(targets));
     match verdict.unsupported.first() {
         Some((kind, name)) => Outcome::Unsupported(format!("{kind:?} in {name}")),

@@ -76,7 +76,9 @@ impl Identifier {
             return FileType::OLD_TAR;
         }
         // Nothing is charged for one kilobyte.
-        let whole = |file_type: FileType| !is_embedded(file_type);
+        // A program that lies in the first bytes of what is not known makes
+        // all of it one (clamscan 1.4.6).
+        let whole = |t: FileType| !is_embedded(t) || t == FileType::MSEXE;
         let found = self.by_pattern(head, bytes.len(), whole, buffers, &Unmetered);
         match found.unwrap_or_default().into_iter().max() {
             Some(file_type) => file_type,

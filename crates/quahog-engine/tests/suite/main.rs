@@ -1,5 +1,7 @@
 //! The engine held to the reference interpreter and to the cases.
 
+mod exe;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use quahog_engine::{Engine, Hit, Layer, Look, Scratch, Unmetered};
@@ -45,7 +47,14 @@ fn read(files: &[(String, String)]) -> (SignatureSet, BTreeMap<(String, usize), 
 
 /// Scans a haystack as a layer whose type has the given target.
 fn scan(engine: &Engine, haystack: &[u8], targets: &[u32]) -> Vec<Hit> {
-    let types = [FileType::BINARY_DATA, FileType::MSOLE2, FileType::MAIL, FileType::MSEXE];
+    let types = [
+        FileType::BINARY_DATA,
+        FileType::MSOLE2,
+        FileType::MAIL,
+        FileType::MSEXE,
+        FileType::ELF,
+        FileType::MACHO,
+    ];
     let wanted = targets.iter().find(|&&t| t != 0).and_then(|&t| Target::new(t));
     let file_type = types
         .into_iter()

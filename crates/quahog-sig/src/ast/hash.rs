@@ -1,11 +1,11 @@
-//! File hashes: `hash:size:name[:min[:max]]`.
+//! File and import hashes: `hash:size:name[:min[:max]]`.
 
 use std::fmt;
 
 use super::{Field, fields, whole};
 use crate::{Error, ErrorKind};
 
-/// A line of an `.hdb`, `.hsb`, `.fp` or `.sfp`.
+/// A line of an `.hdb`, `.hsb`, `.fp`, `.sfp` or `.imp`.
 #[derive(Clone, Copy, Debug)]
 pub struct FileHash<'l> {
     /// The digest, in hexadecimal; its length says which one.

@@ -5,6 +5,7 @@
 //! anything, is decided by [`SetBuilder`](crate::SetBuilder). `Display` gives
 //! the line back.
 
+mod exe;
 mod extended;
 mod hash;
 mod lists;
@@ -15,6 +16,7 @@ use std::fmt;
 
 use crate::{Error, ErrorKind, Format, Grammar, Span};
 
+pub use exe::{Icon, SectionHash};
 pub use extended::{Extended, Simple};
 pub use hash::FileHash;
 pub use lists::Ignore;
@@ -92,14 +94,18 @@ fn whole(line: &[u8]) -> Span {
 pub enum Record<'l> {
     /// `.ndb`, `.ndu`
     Extended(Extended<'l>),
-    /// `.hdb`, `.hsb`, `.fp`, ...
+    /// `.hdb`, `.hsb`, `.fp`, `.imp`, ...
     FileHash(FileHash<'l>),
+    /// `.idb`
+    Icon(Icon<'l>),
     /// `.ign`, `.ign2`
     Ignore(Ignore<'l>),
     /// `.ldb`, `.ldu`
     Logical(Logical<'l>),
     /// `.ftm`
     Magic(Magic<'l>),
+    /// `.mdb`, `.msb`, `.mdu`, `.msu`
+    SectionHash(SectionHash<'l>),
     /// `.db`
     Simple(Simple<'l>),
 }
@@ -113,10 +119,14 @@ impl<'l> Record<'l> {
     pub fn parse(format: Format, line: &'l [u8]) -> Result<Record<'l>, Error> {
         match format.grammar() {
             Grammar::Extended => Extended::parse(line).map(Record::Extended),
-            Grammar::FileHash | Grammar::AllowHash => FileHash::parse(line).map(Record::FileHash),
+            Grammar::FileHash | Grammar::AllowHash | Grammar::ImportHash => {
+                FileHash::parse(line).map(Record::FileHash)
+            }
+            Grammar::Icon => Icon::parse(line).map(Record::Icon),
             Grammar::Ignore => Ignore::parse(line).map(Record::Ignore),
             Grammar::Logical => Logical::parse(line).map(Record::Logical),
             Grammar::Magic => Magic::parse(line).map(Record::Magic),
+            Grammar::SectionHash => SectionHash::parse(line).map(Record::SectionHash),
             Grammar::Simple => Simple::parse(line).map(Record::Simple),
             _ => Err(Error::new(ErrorKind::Unsupported(format.extension()), whole(line))),
         }

@@ -7,6 +7,7 @@
 mod block;
 mod expression;
 mod file_type;
+mod icon;
 mod offset;
 pub(crate) mod set;
 mod target;
@@ -14,10 +15,11 @@ mod target;
 pub use block::{Block, Range};
 pub use expression::{Comparison, Expression, Op, Sign, Value};
 pub use file_type::FileType;
+pub use icon::{Areas, IconMetrics};
 pub use offset::{Base, Offset};
 pub(crate) use set::Columns;
 pub use set::{
-    Body, Digest, DigestKind, HashColumns, HashEntry, Logical, Magic, MagicKind, Origin, SigId,
-    SigKind, SignatureSet, Subsignature,
+    Body, Digest, DigestKind, HashColumns, HashEntry, HashedPart, Icon, Logical, Magic, MagicKind,
+    Origin, SigId, SigKind, SignatureSet, Subsignature,
 };
 pub use target::Target;

@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::body::Pattern;
-use crate::model::{Block, Expression, FileType, Offset, Target};
+use crate::model::{Block, Expression, FileType, IconMetrics, Offset, Target};
 
 /// A kind of signature.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -14,8 +14,24 @@ pub enum SigKind {
     Body,
     /// A file hash.
     Hash(DigestKind),
+    /// A hash of a part of an executable.
+    PartHash(HashedPart, DigestKind),
     /// A logical signature.
     Logical,
+}
+
+/// A part of an executable that hashes are made of.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum HashedPart {
+    /// The bytes of a section.
+    Section,
+    /// The text of the imports.
+    Imports,
+}
+
+impl HashedPart {
+    /// Both, in the order in which they are compared.
+    pub const ALL: [HashedPart; 2] = [HashedPart::Section, HashedPart::Imports];
 }
 
 /// A cryptographic digest.
@@ -55,16 +71,17 @@ pub type Digest<'d> = &'d [u8];
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SigId(u32);
 
-const KIND_SHIFT: u32 = 29;
+const KIND_SHIFT: u32 = 28;
 
 impl SigId {
-    /// The signature at `index` of its kind; positions past 2^29 wrap, and
+    /// The signature at `index` of its kind; positions past 2^28 wrap, and
     /// [`SetBuilder`](crate::SetBuilder) admits no more than that.
     pub(crate) fn new(kind: SigKind, index: usize) -> SigId {
         let tag = match kind {
             SigKind::Body => 0,
             SigKind::Logical => 1,
             SigKind::Hash(kind) => 2 + kind as u32,
+            SigKind::PartHash(part, kind) => 5 + 3 * part as u32 + kind as u32,
         };
         // The mask cuts what the builder never lets grow.
         SigId(tag << KIND_SHIFT | (index as u32 & ((1 << KIND_SHIFT) - 1)))
@@ -77,7 +94,12 @@ impl SigId {
             1 => SigKind::Logical,
             2 => SigKind::Hash(DigestKind::Md5),
             3 => SigKind::Hash(DigestKind::Sha1),
-            _ => SigKind::Hash(DigestKind::Sha256),
+            4 => SigKind::Hash(DigestKind::Sha256),
+            tag => {
+                let part = if tag < 8 { HashedPart::Section } else { HashedPart::Imports };
+                let kind = DigestKind::ALL[(tag as usize - 5) % 3];
+                SigKind::PartHash(part, kind)
+            }
         }
     }
 
@@ -160,7 +182,7 @@ impl Rows {
     fn run(&self, index: usize) -> Option<(u32, u32)> {
         let at = self.runs.partition_point(|run| run.first as usize <= index).checked_sub(1)?;
         let run = self.runs[at];
-        // An index is below 2^29, and so is its distance.
+        // An index is below 2^28, and so is its distance.
         Some((run.source, run.line.wrapping_add(index as u32 - run.first)))
     }
 }
@@ -253,6 +275,25 @@ pub(crate) struct MagicRow {
     pub(crate) offset: Offset,
     pub(crate) code: CodeRange,
     pub(crate) file_type: FileType,
+}
+
+/// An icon that logical signatures refer to by one of its groups.
+#[derive(Clone, Debug)]
+pub(crate) struct IconRow {
+    pub(crate) name: Box<[u8]>,
+    pub(crate) groups: [Box<[u8]>; 2],
+    pub(crate) metrics: IconMetrics,
+}
+
+/// An icon that logical signatures refer to by one of its groups.
+#[derive(Clone, Copy, Debug)]
+pub struct Icon<'s> {
+    /// Its name.
+    pub name: &'s [u8],
+    /// Its groups, one for each of the two attributes.
+    pub groups: [&'s [u8]; 2],
+    /// What it looks like.
+    pub metrics: &'s IconMetrics,
 }
 
 /// How a file type's magic is looked for.
@@ -376,6 +417,10 @@ pub(crate) struct Columns {
     pub(crate) hash_rows: [Rows; 3],
     pub(crate) hashes: [HashColumns; 3],
     pub(crate) allowed: [HashColumns; 3],
+    /// By part, then kind of digest.
+    pub(crate) part_rows: [[Rows; 3]; 2],
+    pub(crate) parts: [[HashColumns; 3]; 2],
+    pub(crate) icons: Vec<IconRow>,
     pub(crate) magics: Vec<MagicRow>,
 }
 
@@ -391,7 +436,8 @@ impl SignatureSet {
         let columns = &self.columns;
         let hashes: usize = columns.hashes.iter().map(HashColumns::len).sum();
         let allowed: usize = columns.allowed.iter().map(HashColumns::len).sum();
-        columns.bodies.len() + columns.logicals.len() + hashes + allowed
+        let parts: usize = columns.parts.iter().flatten().map(HashColumns::len).sum();
+        columns.bodies.len() + columns.logicals.len() + hashes + allowed + parts
     }
 
     /// Whether there are none.
@@ -451,6 +497,26 @@ impl SignatureSet {
         SigId::new(SigKind::Hash(kind), row)
     }
 
+    /// The hashes of one part of executables, of one kind.
+    pub fn part_hashes(&self, part: HashedPart, kind: DigestKind) -> &HashColumns {
+        &self.columns.parts[part as usize][kind as usize]
+    }
+
+    /// The identity of the part's hash in this row.
+    pub fn part_hash_id(&self, part: HashedPart, kind: DigestKind, row: usize) -> SigId {
+        SigId::new(SigKind::PartHash(part, kind), row)
+    }
+
+    /// Icons, in the order of their lines. They are not counted by
+    /// [`len`](Self::len): they detect nothing of themselves.
+    pub fn icons(&self) -> impl ExactSizeIterator<Item = Icon<'_>> {
+        self.columns.icons.iter().map(|row| Icon {
+            name: &row.name,
+            groups: [&row.groups[0], &row.groups[1]],
+            metrics: &row.metrics,
+        })
+    }
+
     /// The files that are allowed, by their digests of one kind.
     pub fn allowed(&self, kind: DigestKind) -> &HashColumns {
         &self.columns.allowed[kind as usize]
@@ -491,11 +557,16 @@ impl SignatureSet {
         for row in &columns.magics {
             part(format!("{:?} {:?} {:?}", row.kind, row.offset, row.file_type).as_bytes());
         }
-        let rows = columns.hash_rows.iter().chain([&columns.body_rows, &columns.logical_rows]);
+        for row in &columns.icons {
+            part(format!("{row:?}").as_bytes());
+        }
+        let rows = columns.hash_rows.iter().chain(columns.part_rows.iter().flatten());
+        let rows = rows.chain([&columns.body_rows, &columns.logical_rows]);
         for rows in rows {
             part(&rows.names);
         }
-        for hashes in columns.hashes.iter().chain(&columns.allowed) {
+        let hashes = columns.hashes.iter().chain(columns.parts.iter().flatten());
+        for hashes in hashes.chain(&columns.allowed) {
             part(&hashes.digests);
             hashes.sizes.iter().for_each(|size| part(&size.to_le_bytes()));
         }
@@ -518,6 +589,7 @@ impl SignatureSet {
         match kind {
             SigKind::Body => &self.columns.body_rows,
             SigKind::Hash(kind) => &self.columns.hash_rows[kind as usize],
+            SigKind::PartHash(part, kind) => &self.columns.part_rows[part as usize][kind as usize],
             SigKind::Logical => &self.columns.logical_rows,
         }
     }
@@ -563,7 +635,11 @@ mod tests {
 
     #[test]
     fn identities_keep_kind_and_index() {
-        for kind in [SigKind::Body, SigKind::Logical, SigKind::Hash(DigestKind::Sha256)] {
+        let hashes = DigestKind::ALL.map(SigKind::Hash);
+        let parts = HashedPart::ALL
+            .into_iter()
+            .flat_map(|part| DigestKind::ALL.map(|kind| SigKind::PartHash(part, kind)));
+        for kind in [SigKind::Body, SigKind::Logical].into_iter().chain(hashes).chain(parts) {
             let id = SigId::new(kind, 123_456_789);
             assert_eq!((id.kind(), id.index()), (kind, 123_456_789));
         }

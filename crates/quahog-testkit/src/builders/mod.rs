@@ -1,4 +1,5 @@
-//! Builders of small inputs: signed databases and mails.
+//! Builders of small inputs: signed databases, executables and mails.
 
 pub mod cvd;
+pub mod exe;
 pub mod mail;

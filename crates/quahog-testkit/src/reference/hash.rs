@@ -51,8 +51,23 @@ fn hex(bytes: &[u8]) -> String {
 impl Hash {
     /// Parses a line, apart from the name; `None` means to skip it.
     pub(super) fn parse(line: &str) -> Result<Option<Hash>, Reason> {
-        let fields = colon_fields(line, 3..=5)?;
-        let [hash, size, _, levels @ ..] = fields.as_slice() else {
+        Hash::parse_fields(&colon_fields(line, 3..=5)?, false)
+    }
+
+    /// Parses a line of a section hash, in which the size stands first.
+    pub(super) fn parse_section(line: &str) -> Result<Option<Hash>, Reason> {
+        let mut fields = colon_fields(line, 3..=5)?;
+        fields.swap(0, 1);
+        Hash::parse_fields(&fields, false)
+    }
+
+    /// Parses a line of an import hash, which may be of any size at any level.
+    pub(super) fn parse_imports(line: &str) -> Result<Option<Hash>, Reason> {
+        Hash::parse_fields(&colon_fields(line, 3..=5)?, true)
+    }
+
+    fn parse_fields(fields: &[&str], any_level: bool) -> Result<Option<Hash>, Reason> {
+        let [hash, size, _, levels @ ..] = fields else {
             return Err("wrong number of fields");
         };
         // What is not a number reads as 0 here, unlike in `.ndb`.
@@ -61,7 +76,7 @@ impl Hash {
         if !(min..=max).contains(&FLEVEL) {
             return Ok(None);
         }
-        if *size == "*" && min < 73 {
+        if *size == "*" && min < 73 && !any_level {
             return Err("a hash of any size needs a functionality level of 73 or more");
         }
         let size = match *size {

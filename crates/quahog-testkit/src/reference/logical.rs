@@ -3,6 +3,7 @@
 use std::mem::discriminant;
 
 use super::body::{Body, Demands, Modifiers, Occurrence};
+use super::exe::Program;
 use super::logic::Expression;
 use super::offset::Offset;
 use super::{FLEVEL, Reason, UnsupportedKind, View, file_type, number, range};
@@ -29,8 +30,11 @@ enum Condition {
     Intermediates(Vec<Option<String>>),
     /// Names the type that the caller scans the layer again as: no condition.
     HandlerType,
-    /// Asks about an executable.
-    Executable,
+    /// File offset of the entry point.
+    EntryPoint(i64, i64),
+    Sections(i64, i64),
+    /// Asks for an icon.
+    Icon,
 }
 
 /// One numbered pattern of a logical signature.
@@ -82,7 +86,7 @@ impl Logical {
 
     /// What keeps the reference from deciding this signature.
     pub(super) fn unsupported(&self) -> Option<UnsupportedKind> {
-        let executable = self.conditions.iter().any(|c| matches!(c, Condition::Executable));
+        let executable = self.conditions.iter().any(|c| matches!(c, Condition::Icon));
         let condition = executable.then_some(UnsupportedKind::ExecutableAttribute);
         condition.or_else(|| self.subsignatures.iter().find_map(Subsignature::unsupported))
     }
@@ -186,13 +190,16 @@ fn block_of(block: &str) -> Result<Option<(u32, Vec<Condition>)>, Reason> {
                 replace(Condition::HandlerType);
             }
             "EntryPoint" | "NumberOfSections" => {
-                range(value).ok_or("not a range")?;
+                let (min, max) = range(value).ok_or("not a range")?;
                 executable_only = true;
-                replace(Condition::Executable);
+                replace(match key {
+                    "EntryPoint" => Condition::EntryPoint(min, max),
+                    _ => Condition::Sections(min, max),
+                });
             }
             "IconGroup1" | "IconGroup2" => {
                 icons = true;
-                replace(Condition::Executable);
+                replace(Condition::Icon);
             }
             _ => return Ok(None),
         }
@@ -243,7 +250,16 @@ impl Condition {
                     })
             }
             Condition::HandlerType => true,
-            Condition::Executable => false,
+            Condition::EntryPoint(min, max) => {
+                Program::of(view).entry().is_some_and(|entry| (*min..=*max).contains(&entry))
+            }
+            Condition::Sections(min, max) => {
+                let program = Program::of(view);
+                // A file of 2^63 sections is not to be had.
+                let count = program.sections().len() as i64;
+                program.entry().is_some() && (*min..=*max).contains(&count)
+            }
+            Condition::Icon => false,
         }
     }
 }
@@ -288,7 +304,7 @@ impl Subsignature {
 
     fn unsupported(&self) -> Option<UnsupportedKind> {
         match self {
-            Subsignature::Body { offset, .. } => offset.unsupported(),
+            Subsignature::Body { .. } => None,
             Subsignature::ByteCompare => Some(UnsupportedKind::ByteCompare),
             Subsignature::Pcre => Some(UnsupportedKind::Pcre),
             Subsignature::Macro => Some(UnsupportedKind::Macro),
@@ -299,8 +315,9 @@ impl Subsignature {
     fn search(&self, view: &View<'_>) -> Hits {
         let mut hits = Hits::default();
         if let Subsignature::Body { bodies, offset } = self {
+            let program = Program::of(view);
             for body in bodies {
-                let accepts = |start| offset.accepts(start, view.bytes.len());
+                let accepts = |start| offset.accepts(start, view.bytes.len(), &program);
                 let found = body.search(view.bytes, accepts);
                 hits.count += found.len() as u64; // no `usize` is wider
                 hits.occurrences.extend(found);

@@ -12,9 +12,10 @@
 //! | [`body`] | 2 body patterns |
 //! | `offset` | 3.2 offsets |
 //! | `logical`, `logic` | 4 logical signatures and their expressions |
+//! | `exe` | 3.2, 4.1 what the headers of executables say |
 //! | `hash` | 1 hash signatures and allow lists |
 //!
-//! What the reference cannot decide (executables, regular expressions, byte
+//! What the reference cannot decide (icons, regular expressions, byte
 //! compares, macros, picture hashes) it reads as far as loading refuses it and
 //! then names in [`Verdict::unsupported`]; it never guesses.
 //!
@@ -33,6 +34,7 @@
 //! ```
 
 pub mod body;
+mod exe;
 mod file_type;
 mod hash;
 mod logic;
@@ -43,6 +45,7 @@ use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
 use self::body::{Body, Demands, Modifiers};
+use self::exe::Program;
 pub use self::hash::Digests;
 use self::hash::{Hash, md5_hex};
 use self::logical::Logical;
@@ -95,10 +98,8 @@ pub struct LoadError {
 pub enum UnsupportedKind {
     /// `ref(off#opts len#cmp)`.
     ByteCompare,
-    /// A condition about an executable, such as `EntryPoint`.
+    /// A condition about the icons of an executable.
     ExecutableAttribute,
-    /// An offset within an executable, such as `EP+0`.
-    ExecutableOffset,
     /// A whole database format.
     Format,
     /// A picture hash.
@@ -130,6 +131,8 @@ struct Signature {
 enum Rule {
     Body(Body, Offset),
     File(Hash),
+    Imports(Hash),
+    Section(Hash),
     Logical(Logical),
 }
 
@@ -300,7 +303,7 @@ impl Database {
         self.signatures.iter().filter(|signature| signature.name == name).any(|signature| {
             match &signature.rule {
                 Rule::Body(body, _) => body.clamscan_may_lose(),
-                Rule::File(_) => false,
+                Rule::File(_) | Rule::Imports(_) | Rule::Section(_) => false,
                 Rule::Logical(logical) => logical.clamscan_may_lose(),
             }
         })
@@ -359,12 +362,28 @@ impl Signature {
             // A member of a macro group never alerts alone.
             Rule::Body(_, Offset::MacroGroup) => return None,
             Rule::Body(body, offset) => {
-                let found = body.search(view.bytes, |start| offset.accepts(start, length));
+                let program = Program::of(view);
+                let accepts = |start| offset.accepts(start, length, &program);
+                let found = body.search(view.bytes, accepts);
                 (found.len() as u64, spans(&found), Vec::new()) // no `usize` is wider
             }
             Rule::File(hash) => {
                 let found = view.digests.as_ref().is_some_and(|digests| hash.matches(digests));
                 (u64::from(found), if found { vec![(0, length)] } else { Vec::new() }, Vec::new())
+            }
+            Rule::Section(hash) => {
+                let program = Program::of(view);
+                let mut spans: Vec<Span> = program
+                    .hashed_sections(length)
+                    .filter(|&(start, end)| hash.matches(&Digests::of(&view.bytes[start..end])))
+                    .collect();
+                spans.sort_unstable();
+                (spans.len() as u64, spans, Vec::new())
+            }
+            Rule::Imports(hash) => {
+                let text = Program::of(view).imports(view.bytes);
+                let found = text.is_some_and(|text| hash.matches(&Digests::of(&text)));
+                (u64::from(found), Vec::new(), Vec::new())
             }
             Rule::Logical(logical) => {
                 let (count, hits) = logical.evaluate(view)?;
@@ -395,8 +414,7 @@ fn spans(occurrences: &[body::Occurrence]) -> Vec<Span> {
 impl Rule {
     fn unsupported(&self) -> Option<UnsupportedKind> {
         match self {
-            Rule::Body(_, offset) => offset.unsupported(),
-            Rule::File(_) => None,
+            Rule::Body(..) | Rule::File(_) | Rule::Imports(_) | Rule::Section(_) => None,
             Rule::Logical(logical) => logical.unsupported(),
         }
     }
@@ -420,12 +438,16 @@ impl Loader<'_> {
     fn file(&mut self, name: &str, text: &[u8]) -> Result<(), LoadError> {
         let extension = extension(name);
         match extension.as_str() {
-            "ndu" | "ldu" | "hdu" | "hsu" if matches!(self.options.pua, Pua::Off) => return Ok(()),
+            "ndu" | "ldu" | "hdu" | "hsu" | "mdu" | "msu"
+                if matches!(self.options.pua, Pua::Off) =>
+            {
+                return Ok(());
+            }
             "db" | "ndb" | "ndu" | "ldb" | "ldu" | "hdb" | "hsb" | "hdu" | "hsu" | "fp" | "sfp"
-            | "ign" | "ign2" => {}
-            "sdb" | "mdb" | "msb" | "mdu" | "msu" | "imp" | "cfg" | "info" | "cbc" | "yar"
-            | "yara" | "ioc" | "cdb" | "zmd" | "rmd" | "ftm" | "pdb" | "gdb" | "wdb" | "idb"
-            | "crb" | "cat" | "pwdb" | "cvd" | "cld" | "cud" => {
+            | "ign" | "ign2" | "mdb" | "msb" | "mdu" | "msu" | "imp" => {}
+            "sdb" | "cfg" | "info" | "cbc" | "yar" | "yara" | "ioc" | "cdb" | "zmd" | "rmd"
+            | "ftm" | "pdb" | "gdb" | "wdb" | "idb" | "crb" | "cat" | "pwdb" | "cvd" | "cld"
+            | "cud" => {
                 self.database.formats.insert(name.to_owned());
                 return Ok(());
             }
@@ -485,6 +507,10 @@ impl Loader<'_> {
             "ldb" | "ldu" => {
                 Logical::parse(line)?.map(|logical| (logical.target, Rule::Logical(logical)))
             }
+            "mdb" | "msb" | "mdu" | "msu" => {
+                Hash::parse_section(line)?.map(|hash| (PE_TARGET, Rule::Section(hash)))
+            }
+            "imp" => Hash::parse_imports(line)?.map(|hash| (PE_TARGET, Rule::Imports(hash))),
             _ => Hash::parse(line)?.map(|hash| (ANY_TARGET, Rule::File(hash))),
         };
         let Some((target, rule)) = parsed else { return Ok(()) };
@@ -510,6 +536,9 @@ fn colon_fields(line: &str, wanted: RangeInclusive<usize>) -> Result<Vec<&str>, 
 
 /// Hash signatures are compared with every layer.
 const ANY_TARGET: u32 = 0;
+
+/// Hashes of parts of a program are compared with PE files only.
+const PE_TARGET: u32 = 1;
 
 impl Pua {
     /// Whether an entry of a `*u` file is loaded.

@@ -1,6 +1,7 @@
 //! Offsets: where a match of a pattern may start.
 
-use super::{Reason, UnsupportedKind, number};
+use super::exe::Program;
+use super::{Reason, number};
 
 /// Where the first element of a pattern may stand.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,8 +21,14 @@ pub(super) enum Base {
     Start(i64),
     /// `EOF-n`.
     End(i64),
-    /// `EP`, `S`, `SE`, `SL`: places in an executable.
-    Executable,
+    /// `EP+n` or `EP-n`.
+    Entry(i64),
+    /// `Sx+n`: section and distance.
+    Section(i64, i64),
+    /// `SEx`.
+    WholeSection(i64),
+    /// `SL+n`.
+    LastSection(i64),
     /// `VI`: keys of a version-info resource.
     VersionInfo,
 }
@@ -49,8 +56,8 @@ impl Offset {
         let base = Base::parse(base).ok_or("offset is malformed")?;
         let legal = match base {
             Base::Start(_) | Base::End(_) => true,
-            Base::Executable => matches!(target, 1 | 6 | 9),
             Base::VersionInfo => target == 1,
+            _ => matches!(target, 1 | 6 | 9),
         };
         if !legal {
             return Err("offset counts from a place in an executable, the target is none");
@@ -63,31 +70,38 @@ impl Offset {
         matches!(self, Offset::Any | Offset::At { shift: 1.., .. })
     }
 
-    /// What keeps the reference from deciding this offset, if anything does.
-    pub(super) fn unsupported(self) -> Option<UnsupportedKind> {
-        match self {
-            Offset::At { base: Base::Executable | Base::VersionInfo, .. } => {
-                Some(UnsupportedKind::ExecutableOffset)
-            }
-            Offset::Any | Offset::At { .. } | Offset::MacroGroup => None,
-        }
-    }
-
-    /// Whether a match may start at `start` in a haystack of `length` bytes.
-    pub(super) fn accepts(self, start: usize, length: usize) -> bool {
+    /// Whether a match may start at `start` in a haystack of `length` bytes,
+    /// which is this program.
+    pub(super) fn accepts(self, start: usize, length: usize, program: &Program) -> bool {
         let (Ok(start), Ok(length)) = (i64::try_from(start), i64::try_from(length)) else {
             return false;
         };
         match self {
             Offset::Any => true,
             Offset::At { base, shift } => {
-                let low = match base {
-                    Base::Start(n) => n,
-                    Base::End(n) => length - n,
-                    Base::Executable | Base::VersionInfo => return false,
+                let sections = program.sections();
+                let section =
+                    |index: i64| usize::try_from(index).ok().and_then(|index| sections.get(index));
+                let (low, more) = match base {
+                    Base::Start(n) => (Some(n), 0),
+                    // In headers without sense even the end is lost.
+                    Base::End(_) if matches!(program, Program::Broken) => (None, 0),
+                    Base::End(n) => (Some(length - n), 0),
+                    Base::Entry(n) => (program.entry().map(|entry| entry + n), 0),
+                    Base::Section(index, n) => (section(index).map(|s| s.0 + n), 0),
+                    Base::LastSection(n) => (sections.last().map(|s| s.0 + n), 0),
+                    Base::WholeSection(index) => match section(index) {
+                        Some(&(offset, size)) => (Some(offset), size),
+                        None => (None, 0),
+                    },
+                    Base::VersionInfo => return program.version_keys().contains(&start),
                 };
-                // The middle of a file cannot be reached from before it.
-                low >= 0 && (low..=low.saturating_add(shift)).contains(&start)
+                // The middle of a file cannot be reached from before it, and
+                // what begins behind its end is nowhere.
+                low.is_some_and(|low| {
+                    let high = low.saturating_add(more).saturating_add(shift);
+                    low >= 0 && (low..=high).contains(&start)
+                })
             }
             Offset::MacroGroup => false,
         }
@@ -102,19 +116,20 @@ impl Base {
         if text == "VI" {
             return Some(Base::VersionInfo);
         }
-        let executable = |digits: &str| number(digits).map(|_| Base::Executable);
-        if let Some(n) = text.strip_prefix("EP+").or_else(|| text.strip_prefix("EP-")) {
-            return executable(n);
+        if let Some(n) = text.strip_prefix("EP+") {
+            return number(n).map(Base::Entry);
+        }
+        if let Some(n) = text.strip_prefix("EP-") {
+            return number(n).map(|n| Base::Entry(-n));
         }
         if let Some(n) = text.strip_prefix("SL+") {
-            return executable(n);
+            return number(n).map(Base::LastSection);
         }
         if let Some(section) = text.strip_prefix("SE") {
-            return executable(section);
+            return number(section).map(Base::WholeSection);
         }
         if let Some((section, n)) = text.strip_prefix('S').and_then(|rest| rest.split_once('+')) {
-            number(section)?;
-            return executable(n);
+            return Some(Base::Section(number(section)?, number(n)?));
         }
         number(text).map(Base::Start)
     }

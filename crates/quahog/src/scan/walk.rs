@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use quahog_content::text::{html, plain};
 use quahog_content::{Budget, Format, Part, Shortfall, open};
 use quahog_engine::{
-    Engine, Hit, Inside, Interrupted, Layer, Look, MIN_LAYER, Meter, Scratch, is_weak,
+    Engine, Hit, Inside, Interrupted, Layer, Look, MIN_LAYER, Meter, Scratch, exe, is_weak,
 };
 use quahog_sig::model::FileType;
 
@@ -25,6 +25,8 @@ pub(crate) struct Walk<'w> {
     /// Weak detections, which count only if nothing else is found.
     weak: Vec<Detection>,
     hits: Vec<Hit>,
+    /// Types that hits on the current layer want it to be walked as.
+    handlers: Vec<FileType>,
     /// Names of the parts around the current layer.
     path: Vec<String>,
 }
@@ -61,6 +63,7 @@ impl<'w> Walk<'w> {
             findings: Findings::default(),
             weak: Vec::new(),
             hits: Vec::new(),
+            handlers: Vec::new(),
             path: Vec::new(),
         }
     }
@@ -122,6 +125,7 @@ impl<'w> Walk<'w> {
         let message = inside.message.filter(|_| !again);
         let opened = Layer::new(bytes, message.unwrap_or(by_head), parent);
         self.open(&opened, depth)?;
+        self.programs_of_universal(&opened, depth)?;
         if by_head == FileType::HTML && self.settings.html && self.settings.normalize {
             return self.html(&opened, depth);
         }
@@ -132,6 +136,8 @@ impl<'w> Walk<'w> {
             _ => &opened,
         };
         self.look(own, Look::Raw, "raw")?;
+        self.handled(own, depth)?;
+        self.program_inside(own, depth)?;
         if (by_head == FileType::HTML || inside.html) && !self.settings.normalize {
             return self.look(own, Look::Html, "raw");
         }
@@ -145,6 +151,102 @@ impl<'w> Walk<'w> {
             plain::normalize(bytes, &mut text);
             self.charge(bytes.len())?;
             self.look(&Layer::view(&text, own), Look::Text, "text")?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Walks bytes of `parent` that are a layer of their own, under the budget.
+    fn piece(
+        &mut self,
+        bytes: &[u8],
+        assumed: Option<FileType>,
+        parent: &Layer<'_>,
+        depth: Depth,
+        name: String,
+    ) -> ControlFlow<()> {
+        if self.too_deep(depth) {
+            self.missing(Shortfall::Depth);
+            return ControlFlow::Continue(());
+        }
+        self.path.push(name);
+        let (room, shortfall) = self.budget.part_room();
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let cut = &bytes[..bytes.len().min(room)];
+        if cut.len() < bytes.len() {
+            self.missing(shortfall);
+        }
+        let flow = match self.budget.part() {
+            Ok(()) => {
+                self.budget.spend(cut.len() as u64);
+                self.layer(cut, assumed, Some(parent), depth)
+            }
+            Err(shortfall) => {
+                self.missing(shortfall);
+                ControlFlow::Break(())
+            }
+        };
+        self.path.pop();
+        flow
+    }
+
+    fn too_deep(&self, depth: Depth) -> bool {
+        let limits = &self.settings.limits;
+        match self.settings.recursion {
+            Some(most) => depth.layers > most,
+            None => depth.containers > limits.container_depth || depth.messages > limits.mail_depth,
+        }
+    }
+
+    /// Walks the Mach-O files of a universal binary.
+    fn programs_of_universal(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
+        if layer.file_type() != FileType::MACHO_UNIBIN {
+            return ControlFlow::Continue(());
+        }
+        let inner = Depth { layers: depth.layers + 1, containers: depth.containers + 1, ..depth };
+        for (number, slice) in exe::universal_slices(layer.bytes()).into_iter().enumerate() {
+            let Some(bytes) = layer.bytes().get(slice) else { continue };
+            self.piece(bytes, None, layer, inner, format!("#{}", number + 1))?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Walks a program that lies inside another one or a document.
+    ///
+    /// Only the first is taken: it reaches to the end, so what follows lies
+    /// inside it. Each costs two layers, and its parent is of its own type
+    /// (clamscan 1.4.6).
+    fn program_inside(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
+        if !matches!(layer.file_type(), FileType::MSEXE | FileType::MSOLE2) {
+            return ControlFlow::Continue(());
+        }
+        let start = match exe::embedded(layer.bytes(), &BudgetMeter(self.budget)) {
+            Ok(Some(start)) => start,
+            Ok(None) => return ControlFlow::Continue(()),
+            Err(Interrupted) => return self.interrupted(),
+        };
+        let Some(bytes) = layer.bytes().get(start..) else { return ControlFlow::Continue(()) };
+        let around = Layer::new(bytes, FileType::MSEXE, Some(layer));
+        let inner = Depth { layers: depth.layers + 2, containers: depth.containers + 1, ..depth };
+        let assumed = Some(FileType::MSEXE);
+        self.piece(bytes, assumed, &around, inner, format!("program at {start}"))
+    }
+
+    /// Walks the layer again as each type that a signature asks for, unless it
+    /// is such a second look itself.
+    fn handled(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
+        let handlers = std::mem::take(&mut self.handlers);
+        let again = layer.parent().is_some_and(|parent| {
+            std::ptr::eq(parent.bytes(), layer.bytes()) && parent.file_type() != layer.file_type()
+        });
+        if again {
+            return ControlFlow::Continue(());
+        }
+        let inner = Depth { layers: depth.layers + 1, containers: depth.containers + 1, ..depth };
+        for handler in handlers {
+            if handler != layer.file_type() {
+                let name = format!("as {}", handler.name());
+                self.piece(layer.bytes(), Some(handler), layer, inner, name)?;
+            }
         }
         ControlFlow::Continue(())
     }
@@ -174,12 +276,7 @@ impl<'w> Walk<'w> {
             Format::Mail => depth.messages += 1,
             _ => depth.containers += 1,
         }
-        let limits = &self.settings.limits;
-        let too_deep = match self.settings.recursion {
-            Some(most) => depth.layers > most,
-            None => depth.containers > limits.container_depth || depth.messages > limits.mail_depth,
-        };
-        if too_deep {
+        if self.too_deep(depth) {
             self.missing(Shortfall::Depth);
             return ControlFlow::Continue(());
         }
@@ -262,6 +359,7 @@ impl<'w> Walk<'w> {
 
     /// Has the engine look at one view.
     fn look(&mut self, layer: &Layer<'_>, look: Look, view: &'static str) -> ControlFlow<()> {
+        self.handlers.clear();
         self.findings.stats.views += 1;
         self.findings.stats.view_bytes += layer.bytes().len() as u64;
         let mut hits = std::mem::take(&mut self.hits);
@@ -287,6 +385,11 @@ impl<'w> Walk<'w> {
             // window for others (clamscan 1.4.6, case `order-005`).
             if hidden_by.is_some_and(|weak| weak.hides(hit)) {
                 continue;
+            }
+            if let Some(handler) = self.engine.handler(hit)
+                && !self.handlers.contains(&handler)
+            {
+                self.handlers.push(handler);
             }
             let detection = self.detection(hit, view);
             if detection.weak && !self.settings.heuristic_precedence {

@@ -4,6 +4,7 @@ mod conformance;
 mod databases;
 mod live;
 mod messages;
+mod programs;
 mod real;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,82 @@
+//! Programs on their way through a scan: inside others, looked at again, and
+//! by hashes of their parts.
+
+use quahog_testkit::builders::exe::{MachO, Pe, PeSection, universal};
+
+use crate::{Folder, live, names, scan_all};
+
+fn program(text: &[u8]) -> Vec<u8> {
+    let section = PeSection { address: 0x1000, memory_len: 9, offset: 0x400, len: 0x200 };
+    let mut pe = Pe { entry: 0x1000, sections: vec![section], len: 0x600, ..Pe::default() };
+    pe.place(0x400, text);
+    pe.build()
+}
+
+/// "token" at the entry point of a PE file.
+const AT_ENTRY: &str = "At.Entry:1:EP+0:746f6b656e\n";
+
+#[test]
+fn a_program_inside_a_program_is_a_layer_of_its_own() {
+    let inside = "In;Engine:51-255,Target:1,Container:CL_TYPE_MSEXE;0;EP+0:746f6b656e\n";
+    let live = live(&Folder::of(&[("x.ndb", AT_ENTRY), ("x.ldb", inside)]));
+    let both = [program(b"nothing"), b"..".to_vec(), program(b"token")].concat();
+    let report = scan_all(&live, &both);
+    assert_eq!(names(&report), ["At.Entry.UNOFFICIAL", "In.UNOFFICIAL"]);
+    assert_eq!(report.detections()[0].object(), "program at 1538");
+    assert_eq!(report.detections()[0].offset(), Some(0x400));
+    // In the first bytes of something unknown it is one, too.
+    let report = scan_all(&live, &[b"\x01\x02\0\x01\0\x01".to_vec(), program(b"token")].concat());
+    assert_eq!(names(&report), ["At.Entry.UNOFFICIAL", "In.UNOFFICIAL"]);
+    let far = [b"\x01\x02\0\x01\0\x01".repeat(500), program(b"token")].concat();
+    assert!(names(&scan_all(&live, &far)).is_empty());
+}
+
+/// Programs inside programs end with the depth, and it is said.
+#[test]
+fn programs_nest_no_deeper_than_allowed() {
+    let live = live(&Folder::of(&[("x.ndb", AT_ENTRY)]));
+    let many: Vec<u8> = (0..60).flat_map(|_| program(b"nothing")).collect();
+    let report = scan_all(&live, &many);
+    assert!(matches!(report.completeness(), quahog::Completeness::Incomplete(_)));
+    assert!(report.stats().layers < 40, "{:?}", report.stats());
+}
+
+#[test]
+fn programs_of_a_universal_binary_are_layers() {
+    let live = live(&Folder::of(&[("x.ndb", "In.Section:9:S0+0:746f6b656e\n")]));
+    let mach_o = |text: &[u8]| {
+        let placed = vec![(0x200, text.to_vec())];
+        let sections = vec![(0, 0x200, 9)];
+        MachO { wide: true, big: false, entry: None, sections, len: 0x400, placed }.build()
+    };
+    let report = scan_all(&live, &universal(&[mach_o(b"nothing"), mach_o(b"token")]));
+    assert_eq!(names(&report), ["In.Section.UNOFFICIAL"]);
+    assert_eq!(report.detections()[0].object(), "#2");
+}
+
+/// The signature alerts, and the layer is looked at as what it says.
+#[test]
+fn a_handler_type_looks_at_the_layer_again() {
+    let ldb = "Handled;Engine:51-255,Target:0,HandlerType:CL_TYPE_MSEXE;0;746f6b656e\n\
+               Back;Engine:51-255,Target:1,HandlerType:CL_TYPE_ELF;0;746f6b656e\n";
+    let live = live(&Folder::of(&[("x.ldb", ldb), ("x.ndb", "Seen:1:*:746f6b656e\n")]));
+    let report = scan_all(&live, b"\x01\x02\0\x01\0\x01....token");
+    let mut found = names(&report);
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found, ["Back.UNOFFICIAL", "Handled.UNOFFICIAL", "Seen.UNOFFICIAL"]);
+    assert!(report.stats().layers <= 2, "{:?}", report.stats());
+}
+
+#[test]
+fn a_broken_program_loses_what_depends_on_its_end() {
+    let ndb = format!("{AT_ENTRY}End:0:EOF-5:746f6b656e\nAny:0:*:746f6b656e\n");
+    let live = live(&Folder::of(&[("x.ndb", ndb)]));
+    let report = scan_all(&live, b"MZ and no more of a program than this token");
+    assert_eq!(names(&report), ["Any.UNOFFICIAL"]);
+    let report = scan_all(&live, b"NZ and no more of a program than this token");
+    let mut found = names(&report);
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found, ["Any.UNOFFICIAL", "End.UNOFFICIAL"]);
+}
