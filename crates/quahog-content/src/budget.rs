@@ -51,7 +51,7 @@ pub enum Shortfall {
     Depth,
     /// Encrypted, and no password fits.
     Encrypted,
-    /// The [`Limits::fuel`] is used up.
+    /// The [`Limits::fuel`] is used up, or what one search may take.
     Fuel,
     /// The container is damaged where its bytes were needed.
     Malformed,

@@ -36,6 +36,8 @@ mod part;
 
 mod archive;
 mod mail;
+#[cfg(feature = "picture")]
+pub mod picture;
 pub mod text;
 
 use std::ops::ControlFlow;

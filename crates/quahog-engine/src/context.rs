@@ -23,6 +23,29 @@ pub struct Layer<'a> {
     sha1: OnceCell<[u8; 20]>,
     sha256: OnceCell<[u8; 32]>,
     headers: OnceCell<Headers>,
+    hasher: Option<PictureHasher<'a>>,
+    picture: OnceCell<Option<u64>>,
+}
+
+/// Computes the perceptual hash of a picture, when a signature asks for one.
+///
+/// The engine does not read pictures: whoever walks the layers knows how, and
+/// under which limits. `None` means that the bytes are no picture that can be
+/// read.
+#[derive(Clone, Copy)]
+pub struct PictureHasher<'a>(&'a dyn Fn(&[u8]) -> Option<u64>);
+
+impl<'a> PictureHasher<'a> {
+    /// Asks this function.
+    pub fn new(hash: &'a dyn Fn(&[u8]) -> Option<u64>) -> PictureHasher<'a> {
+        PictureHasher(hash)
+    }
+}
+
+impl std::fmt::Debug for PictureHasher<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PictureHasher")
+    }
 }
 
 impl<'a> Layer<'a> {
@@ -37,6 +60,8 @@ impl<'a> Layer<'a> {
             sha1: OnceCell::new(),
             sha256: OnceCell::new(),
             headers: OnceCell::new(),
+            hasher: None,
+            picture: OnceCell::new(),
         }
     }
 
@@ -44,6 +69,17 @@ impl<'a> Layer<'a> {
     /// signatures ask for the types of those around.
     pub fn view(bytes: &'a [u8], parent: &'a Layer<'a>) -> Layer<'a> {
         Layer { is_view: true, ..Layer::new(bytes, parent.file_type, Some(parent)) }
+    }
+
+    /// Says how to compute the hash of a picture, for a layer that may be one.
+    pub fn with_picture_hasher(self, hasher: PictureHasher<'a>) -> Layer<'a> {
+        Layer { hasher: Some(hasher), ..self }
+    }
+
+    /// Its hash as a picture, if it is one.
+    pub(crate) fn picture_hash(&self) -> Option<u64> {
+        let hasher = self.hasher?;
+        *self.picture.get_or_init(|| (hasher.0)(self.bytes))
     }
 
     /// Its bytes.

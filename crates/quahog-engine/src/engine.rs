@@ -1,13 +1,13 @@
 //! The engine: all signatures, compiled, for one buffer at a time.
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quahog_sig::SignatureSet;
 use quahog_sig::body::Pattern;
 use quahog_sig::model::{
-    Block, DigestKind, FileType, HashedPart, Logical, Offset, Origin, SigId, SigKind, Subsignature,
-    Target, Value,
+    Base, Block, DigestKind, FileType, HashedPart, Offset, Origin, SigId, SigKind, Target, Value,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -16,9 +16,10 @@ use crate::context::{Layer, Look};
 use crate::digest::{HashIndexes, digest_of};
 use crate::identify::{Identifier, Inside};
 use crate::meter::{Interrupted, Meter};
-use crate::offset::{Starts, starts_in};
-use crate::plan;
+use crate::offset::starts_in;
+use crate::plan::{self, Planned};
 use crate::prefilter::{Prefilter, PrefilterBuilder, Seen, SigRef};
+use crate::verify::pcre::{Matcher, Stack};
 use crate::verify::{self, Buffers, Found, Want};
 
 /// Why an engine could not be built.
@@ -33,7 +34,7 @@ pub enum BuildError {
 /// The compiled signatures of one set. Immutable, shared by engines.
 #[derive(Debug)]
 pub struct Segment {
-    set: SignatureSet,
+    pub(crate) set: SignatureSet,
     /// One prefilter for each target, with the triggers of target 0 in it too;
     /// `None` where a target has no signatures of its own: target 0's serves.
     groups: [Option<Group>; Target::COUNT],
@@ -41,6 +42,11 @@ pub struct Segment {
     /// By [`HashedPart`].
     parts: [HashIndexes; 2],
     allowed: HashIndexes,
+    /// Members of macro groups, by target and group.
+    pub(crate) macros: HashMap<(Target, u8), Vec<u32>>,
+    /// Regular expressions, compiled when they first run: a scan cannot tell
+    /// whether another one was there before.
+    pub(crate) matchers: Vec<OnceLock<Box<Matcher>>>,
 }
 
 /// What one kind of layer is searched for.
@@ -49,6 +55,8 @@ struct Group {
     prefilter: Prefilter,
     /// Signatures that may match without any literal.
     always: Vec<SigRef>,
+    /// Signatures that match no layer but a picture of this hash.
+    pictures: HashMap<u64, Vec<SigRef>>,
 }
 
 impl Segment {
@@ -65,7 +73,11 @@ impl Segment {
             .bodies()
             .collect::<Vec<_>>()
             .into_par_iter()
-            .map(|body| (body.target, plan::of_body(body.pattern)))
+            // A member of a macro group never alerts alone.
+            .map(|body| match body.offset.base {
+                Base::Macro(_) => (body.target, Planned::Never),
+                _ => (body.target, Planned::body(plan::of_body(body.pattern))),
+            })
             .collect();
         let logicals: Vec<_> = set
             .logicals()
@@ -76,24 +88,27 @@ impl Segment {
         let group = |target: Target| {
             let mut builder = PrefilterBuilder::default();
             let mut always = Vec::new();
+            let mut pictures: HashMap<u64, Vec<SigRef>> = HashMap::new();
+            let mut add = |planned: &Planned, signature| match planned {
+                Planned::Always => always.push(signature),
+                Planned::Never => {}
+                Planned::With { literals, pictures: hashes } => {
+                    for literal in literals {
+                        builder.add(literal.clone(), signature);
+                    }
+                    for &hash in hashes {
+                        pictures.entry(hash).or_default().push(signature);
+                    }
+                }
+            };
             let here = |other: Target| other == target || other == Target::ANY;
             for (index, (_, trigger)) in bodies.iter().enumerate().filter(|(_, b)| here(b.0)) {
-                match trigger {
-                    Some(trigger) => builder.add(trigger.clone(), SigRef::body(index)),
-                    None => always.push(SigRef::body(index)),
-                }
+                add(trigger, SigRef::body(index));
             }
             for (index, (_, triggers)) in logicals.iter().enumerate().filter(|(_, l)| here(l.0)) {
-                match triggers {
-                    Some(triggers) => {
-                        for trigger in triggers {
-                            builder.add(trigger.clone(), SigRef::logical(index));
-                        }
-                    }
-                    None => always.push(SigRef::logical(index)),
-                }
+                add(triggers, SigRef::logical(index));
             }
-            Ok(Group { prefilter: builder.build()?, always })
+            Ok(Group { prefilter: builder.build()?, always, pictures })
         };
         let own = |target: Target| {
             target == Target::ANY
@@ -108,7 +123,18 @@ impl Segment {
             })
             .collect::<Result<Vec<_>, BuildError>>()?;
         let mut groups = groups.into_iter();
+        let mut macros: HashMap<(Target, u8), Vec<u32>> = HashMap::new();
+        for (index, body) in set.bodies().enumerate() {
+            if let Base::Macro(group) = body.offset.base {
+                // Sets hold less than 2^29 signatures of a kind.
+                macros.entry((body.target, group)).or_default().push(index as u32);
+            }
+        }
+        let mut matchers = Vec::new();
+        matchers.resize_with(set.n_pcres(), OnceLock::new);
         Ok(Segment {
+            macros,
+            matchers,
             hashes: HashIndexes::new(|kind| set.hashes(kind)),
             parts: HashedPart::ALL.map(|part| HashIndexes::new(|kind| set.part_hashes(part, kind))),
             allowed: HashIndexes::new(|kind| set.allowed(kind)),
@@ -174,9 +200,10 @@ struct Inner {
 pub struct Scratch {
     seen: Seen,
     live: Vec<SigRef>,
-    buffers: Buffers,
-    counts: Vec<Option<Found>>,
-    stack: Vec<Value>,
+    pub(crate) buffers: Buffers,
+    pub(crate) backtracking: Stack,
+    results: Vec<Option<Found>>,
+    pub(crate) stack: Vec<Value>,
 }
 
 /// A signature that matched a view.
@@ -372,13 +399,13 @@ impl Engine {
 }
 
 /// One segment on one view.
-struct Scan<'e, 's> {
-    segment: &'e Segment,
+pub(crate) struct Scan<'e, 's> {
+    pub(crate) segment: &'e Segment,
     at: usize,
-    layer: &'e Layer<'e>,
+    pub(crate) layer: &'e Layer<'e>,
     look: Look,
-    scratch: &'s mut Scratch,
-    meter: &'s dyn Meter,
+    pub(crate) scratch: &'s mut Scratch,
+    pub(crate) meter: &'s dyn Meter,
     hits: &'s mut Vec<Hit>,
 }
 
@@ -396,6 +423,14 @@ impl Scan<'_, '_> {
         live.clear();
         group.prefilter.find(self.layer.bytes(), seen, self.meter, live)?;
         live.extend_from_slice(&group.always);
+        // Only a raw picture has a hash, and only if one is asked for.
+        if !group.pictures.is_empty()
+            && self.look == Look::Raw
+            && let Some(hash) = self.layer.picture_hash()
+            && let Some(signatures) = group.pictures.get(&hash)
+        {
+            live.extend_from_slice(signatures);
+        }
         live.sort_unstable();
         live.dedup();
         for at in 0..self.scratch.live.len() {
@@ -516,7 +551,7 @@ impl Scan<'_, '_> {
         Ok(())
     }
 
-    fn search(
+    pub(crate) fn search(
         &mut self,
         pattern: Pattern<'_>,
         offset: Offset,
@@ -524,25 +559,15 @@ impl Scan<'_, '_> {
     ) -> Result<Found, Interrupted> {
         let bytes = self.layer.bytes();
         let buffers = &mut self.scratch.buffers;
-        match starts_in(offset, self.layer) {
-            None => Ok(Found::default()),
-            Some(Starts::Range(starts)) => {
-                verify::search(pattern, bytes, starts, want, buffers, self.meter)
-            }
-            Some(Starts::Listed(list)) => {
-                let mut found = Found::default();
-                for &start in list {
-                    let here =
-                        verify::search(pattern, bytes, start..=start, want, buffers, self.meter)?;
-                    found.count = found.count.saturating_add(here.count);
-                    found.first = found.first.or(here.first);
-                    if want == Want::First && found.first.is_some() {
-                        break;
-                    }
-                }
-                Ok(found)
+        let mut found = Found::default();
+        let Some(starts) = starts_in(offset, self.layer) else { return Ok(found) };
+        for starts in starts.ranges() {
+            found = found.merge(verify::search(pattern, bytes, starts, want, buffers, self.meter)?);
+            if want == Want::First && found.first.is_some() {
+                break;
             }
         }
+        Ok(found)
     }
 
     fn body(&mut self, index: usize) -> Result<(), Interrupted> {
@@ -566,59 +591,15 @@ impl Scan<'_, '_> {
         if !self.applies(logical.block) {
             return Ok(());
         }
-        let want = if plan::counts_matter(logical.expression) { Want::Count } else { Want::First };
-        let mut counts = std::mem::take(&mut self.scratch.counts);
-        counts.clear();
-        counts.resize(logical.n_subsignatures(), None);
-        let mut stack = std::mem::take(&mut self.scratch.stack);
-        let mut interrupted = None;
-        let holds = logical.expression.holds(
-            |id| {
-                let Some(known) = counts.get_mut(usize::from(id)) else { return 0 };
-                if let Some(found) = known {
-                    return found.count;
-                }
-                match self.subsignature(logical, usize::from(id), want) {
-                    Ok(found) => known.insert(found).count,
-                    Err(error) => {
-                        interrupted = Some(error);
-                        *known = Some(Found::default());
-                        0
-                    }
-                }
-            },
-            &mut stack,
-        );
-        if holds && interrupted.is_none() {
-            let span = counts.iter().flatten().find_map(|found| found.first);
+        let mut results = std::mem::take(&mut self.scratch.results);
+        let holds = self.evaluate(logical, &mut results);
+        if holds == Ok(true) {
+            let span = results.iter().flatten().find_map(|found| found.first);
             let order = self.order(2, logical.block.target, index);
             self.hit(logical.id, span.map(|(start, end)| start..end), order);
         }
-        self.scratch.counts = counts;
-        self.scratch.stack = stack;
-        interrupted.map_or(Ok(()), Err)
-    }
-
-    fn subsignature(
-        &mut self,
-        logical: Logical<'_>,
-        id: usize,
-        want: Want,
-    ) -> Result<Found, Interrupted> {
-        let Some(sub) = logical.subsignatures().nth(id) else { return Ok(Found::default()) };
-        match sub {
-            Subsignature::Hex { offset, pattern, second } => {
-                let mut found = self.search(pattern, offset, want)?;
-                if let Some(second) = second {
-                    let other = self.search(second, offset, want)?;
-                    found.count = found.count.saturating_add(other.count);
-                    found.first = found.first.or(other.first);
-                }
-                Ok(found)
-            }
-            // The set admits no other kind.
-            _ => Ok(Found::default()),
-        }
+        self.scratch.results = results;
+        holds.map(|_| ())
     }
 
     /// Whether the layer is one that the block speaks of.

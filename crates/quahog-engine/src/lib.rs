@@ -40,6 +40,7 @@ mod identify;
 mod meter;
 
 pub mod exe;
+mod logic;
 
 mod digest;
 mod literal;
@@ -48,7 +49,7 @@ mod plan;
 mod prefilter;
 mod verify;
 
-pub use crate::context::{Layer, Look};
+pub use crate::context::{Layer, Look, PictureHasher};
 pub use crate::engine::{
     BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, is_weak,
 };

@@ -13,6 +13,10 @@ pub trait Meter {
     ///
     /// The scan must end; every later call says so too.
     fn tick(&self, work: u64) -> Result<(), Interrupted>;
+
+    /// Says that a search ended at a bound of its own: something may have been
+    /// missed, and the scan goes on.
+    fn gave_up(&self) {}
 }
 
 /// The scan was called off by its [`Meter`].

@@ -16,6 +16,17 @@ pub(crate) enum Starts<'l> {
     Listed(&'l [usize]),
 }
 
+impl Starts<'_> {
+    /// The same as ranges, in increasing order.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = RangeInclusive<usize>> {
+        let (range, list) = match self {
+            Starts::Range(range) => (Some(range.clone()), [].as_slice()),
+            Starts::Listed(list) => (None, *list),
+        };
+        range.into_iter().chain(list.iter().map(|&start| start..=start))
+    }
+}
+
 /// The starts that an offset allows in a buffer that is no executable; `None`
 /// if it allows none.
 ///

@@ -10,6 +10,7 @@ use quahog_sig::body::{Element, Pattern};
 use quahog_sig::model::{Expression, Logical, Op, Sign, Subsignature};
 
 use crate::literal;
+use crate::verify::pcre;
 
 /// The longest trigger: longer ones make tables larger and hardly rarer.
 const MAX_TRIGGER: usize = 10;
@@ -17,8 +18,24 @@ const MAX_TRIGGER: usize = 10;
 /// A literal, and the estimated number of places where it stands.
 #[derive(Clone, Debug, PartialEq)]
 struct Trigger {
-    text: Vec<u8>,
+    mark: Mark,
     cost: f64,
+}
+
+/// By what a place is known where a signature may match.
+#[derive(Clone, Debug, PartialEq)]
+enum Mark {
+    /// A literal in lower case.
+    Literal(Vec<u8>),
+    /// The hash of a picture.
+    Picture(u64),
+}
+
+impl Trigger {
+    fn literal(text: &[u8]) -> Trigger {
+        let cost = (-f64::from(literal::score(text)) / 4.0).exp2();
+        Trigger { mark: Mark::Literal(text.to_ascii_lowercase()), cost }
+    }
 }
 
 /// The trigger of a pattern: the rarest window of a literal in any of its parts.
@@ -37,13 +54,60 @@ fn of_pattern(pattern: Pattern<'_>) -> Option<Trigger> {
     });
     let windows = literals.flat_map(|text| text.windows(text.len().min(MAX_TRIGGER)));
     let best = windows.max_by_key(|window| literal::score(window))?;
-    let cost = (-f64::from(literal::score(best)) / 4.0).exp2();
-    Some(Trigger { text: best.to_ascii_lowercase(), cost })
+    Some(Trigger::literal(best))
+}
+
+/// How a signature is found.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Planned {
+    /// It can match anything, and is looked at always.
+    Always,
+    /// It matches nothing, whatever the bytes are.
+    Never,
+    /// Where it matches, one of the literals stands in the buffer, or the
+    /// buffer is a picture with one of the hashes.
+    With {
+        /// In lower case.
+        literals: Vec<Vec<u8>>,
+        /// Perceptual hashes.
+        pictures: Vec<u64>,
+    },
 }
 
 /// The trigger of a body signature.
 pub(crate) fn of_body(pattern: Pattern<'_>) -> Option<Vec<u8>> {
-    of_pattern(pattern).map(|trigger| trigger.text)
+    match of_pattern(pattern)?.mark {
+        Mark::Literal(text) => Some(text),
+        Mark::Picture(_) => None,
+    }
+}
+
+impl Planned {
+    /// How a body signature is found, by its trigger.
+    pub(crate) fn body(trigger: Option<Vec<u8>>) -> Planned {
+        match trigger {
+            Some(text) => Planned::With { literals: vec![text], pictures: Vec::new() },
+            None => Planned::Always,
+        }
+    }
+}
+
+fn planned(triggers: impl IntoIterator<Item = Trigger>) -> Planned {
+    let (mut literals, mut pictures) = (Vec::new(), Vec::new());
+    for trigger in triggers {
+        match trigger.mark {
+            Mark::Literal(text) => literals.push(text),
+            Mark::Picture(hash) => pictures.push(hash),
+        }
+    }
+    if literals.is_empty() && pictures.is_empty() {
+        return Planned::Never;
+    }
+    literals.sort_unstable();
+    literals.dedup();
+    pictures.sort_unstable();
+    pictures.dedup();
+    Planned::With { literals, pictures }
 }
 
 /// Subsignatures of which one at least has a match where something holds.
@@ -53,9 +117,33 @@ struct Cover {
     cost: f64,
 }
 
-/// The triggers of a logical signature; `None` if it can hold without any match.
-pub(crate) fn of_logical(logical: Logical<'_>) -> Option<Vec<Vec<u8>>> {
-    let triggers: Vec<Option<Vec<Trigger>>> = logical
+/// The triggers of a logical signature.
+pub(crate) fn of_logical(logical: Logical<'_>) -> Planned {
+    let triggers = of_subsignatures(logical);
+    match cover(logical.expression, |id| cost(&triggers, id)) {
+        Some(cover) => planned(covered(&triggers, &cover)),
+        None => Planned::Always,
+    }
+}
+
+/// For each subsignature the triggers of which one is there if it matches:
+/// `None` if it may match without, and none at all if it never matches.
+type Triggers = Vec<Option<Vec<Trigger>>>;
+
+fn cost(triggers: &Triggers, id: u8) -> Option<f64> {
+    let triggers = triggers.get(usize::from(id))?.as_ref()?;
+    Some(triggers.iter().map(|t| t.cost).sum::<f64>())
+}
+
+fn covered(triggers: &Triggers, cover: &Cover) -> Vec<Trigger> {
+    let members = triggers.iter().enumerate().filter(|(id, _)| cover.ids >> id & 1 == 1);
+    members.flat_map(|(_, triggers)| triggers.clone().unwrap_or_default()).collect()
+}
+
+fn of_subsignatures(logical: Logical<'_>) -> Triggers {
+    // Body patterns ask for no others; the rest asks for them, or for what has
+    // a lower number.
+    let mut triggers: Triggers = logical
         .subsignatures()
         .map(|sub| match sub {
             Subsignature::Hex { pattern, second, .. } => {
@@ -63,24 +151,52 @@ pub(crate) fn of_logical(logical: Logical<'_>) -> Option<Vec<Vec<u8>>> {
                 let second = second.map(|p| of_pattern(p).ok_or(())).transpose().ok()?;
                 Some([Some(first), second].into_iter().flatten().collect())
             }
-            _ => None,
+            Subsignature::FuzzyImage(hash) => {
+                // Next to nothing has it.
+                Some(vec![Trigger { mark: Mark::Picture(hash), cost: 1e-9 }])
+            }
+            _ => Some(Vec::new()),
         })
         .collect();
-    let cost = |id: u8| {
-        let triggers = triggers.get(usize::from(id))?.as_ref()?;
-        Some(triggers.iter().map(|t| t.cost).sum::<f64>())
-    };
-    let cover = cover(logical.expression, cost)?;
-    let mut texts: Vec<Vec<u8>> = triggers
-        .into_iter()
-        .enumerate()
-        .filter(|(id, _)| cover.ids >> id & 1 == 1)
-        .flat_map(|(_, triggers)| triggers.unwrap_or_default())
-        .map(|trigger| trigger.text)
-        .collect();
-    texts.sort_unstable();
-    texts.dedup();
-    Some(texts)
+    let is_hex = |id: usize| matches!(logical.subsignature(id), Some(Subsignature::Hex { .. }));
+    for (id, sub) in logical.subsignatures().enumerate() {
+        if let Subsignature::Macro(_) = sub
+            && let Some(before) = id.checked_sub(1)
+            && is_hex(before)
+        {
+            triggers[id] = triggers[before].clone();
+        }
+    }
+    for (id, sub) in logical.subsignatures().enumerate() {
+        match sub {
+            Subsignature::ByteCompare(compare) => {
+                let other = compare.reference as usize;
+                let comes_later = matches!(
+                    logical.subsignature(other),
+                    Some(Subsignature::ByteCompare(_)) if other >= id
+                );
+                let runs_later = matches!(
+                    logical.subsignature(other),
+                    None | Some(Subsignature::Pcre(_) | Subsignature::FuzzyImage(_))
+                );
+                if !comes_later && !runs_later {
+                    triggers[id] = triggers[other].clone();
+                }
+            }
+            Subsignature::Pcre(pcre) => {
+                let cover = cover(pcre.trigger, |id| cost(&triggers, id));
+                triggers[id] = match cover {
+                    Some(cover) => Some(covered(&triggers, &cover)),
+                    // Its trigger can hold without any match, so something in
+                    // the expression itself is to be looked for.
+                    None => pcre::required_literal(pcre.text, pcre.flags)
+                        .map(|text| vec![Trigger::literal(&text)]),
+                };
+            }
+            _ => {}
+        }
+    }
+    triggers
 }
 
 /// The cheapest set of subsignatures one of which has a match whenever the
@@ -148,7 +264,14 @@ mod tests {
     fn triggers(line: &str) -> Option<Vec<Vec<u8>>> {
         let mut builder = SetBuilder::new();
         builder.line(Format::Ldb, 1, line.as_bytes()).unwrap();
-        of_logical(builder.finish().logical(0).unwrap())
+        match of_logical(builder.finish().logical(0).unwrap()) {
+            Planned::Always => None,
+            Planned::Never => Some(Vec::new()),
+            Planned::With { literals, pictures } => {
+                assert!(pictures.is_empty());
+                Some(literals)
+            }
+        }
     }
 
     #[test]
@@ -161,6 +284,35 @@ mod tests {
         assert_eq!(triggers("A;Target:0;(0|1)<3;6162;6364"), None);
         assert_eq!(triggers("A;Target:0;(0|1)>1,2;6162;6364"), texts(&["ab", "cd"]));
         assert_eq!(triggers("A;Target:0;(0=0|1)>1;6162;6364"), texts(&["ab", "cd"]));
+    }
+
+    #[test]
+    fn other_kinds_lean_on_what_they_ask_for() {
+        let texts = |list: &[&str]| Some(list.iter().map(|t| t.as_bytes().to_vec()).collect());
+        // A byte compare on its reference, which may come later.
+        assert_eq!(triggers("A;Target:0;1;6162;0(>>2#hb2#=1)"), texts(&["ab"]));
+        assert_eq!(triggers("A;Target:0;0&1;1(>>2#hb2#=1);6162"), texts(&["ab"]));
+        assert_eq!(triggers("A;Target:0;2;6162;0(>>2#hb2#=1);1(#hb2#=1)"), texts(&["ab"]));
+        // Never: itself, nothing, what runs later.
+        assert_eq!(triggers("A;Target:0;0|1;0(>>2#hb2#=1);9(#hb2#=1)"), texts(&[]));
+        // An expression on its trigger, or on what must stand in it.
+        assert_eq!(triggers("A;Target:0;2;6162;78797a;0&1/x+/"), texts(&["xyz"]));
+        assert_eq!(triggers("A;Target:0;2;6162;78797a;0|1/x+/"), texts(&["ab", "xyz"]));
+        assert_eq!(triggers("A;Target:0;1;6162;0=0/x+wERt[yY]u?/"), texts(&["werty"]));
+        assert_eq!(triggers("A;Target:0;1;6162;0=0/x+|y/"), None);
+        // A macro on the pattern before it.
+        assert_eq!(triggers("A;Target:0;1;6162;${1-2}3$"), texts(&["ab"]));
+        assert_eq!(triggers("A;Target:0;0;${1-2}3$"), texts(&[]));
+    }
+
+    #[test]
+    fn a_picture_is_found_by_its_hash() {
+        let line = b"A;Engine:81-255,Target:0;0&1;fuzzy_img#af2ad01ed42993c7;6162";
+        let mut builder = SetBuilder::new();
+        builder.line(Format::Ldb, 1, line).unwrap();
+        let planned = of_logical(builder.finish().logical(0).unwrap());
+        let pictures = vec![0xaf2a_d01e_d429_93c7];
+        assert_eq!(planned, Planned::With { literals: Vec::new(), pictures });
     }
 
     #[test]

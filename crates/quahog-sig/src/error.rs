@@ -118,6 +118,9 @@ pub enum ErrorKind {
     /// A line that is empty.
     #[error("blank line")]
     Blank,
+    /// A byte compare that is not `ref(>>off#opts len#cmp)`: what is wrong.
+    #[error("malformed byte compare: {0}")]
+    ByteCompare(&'static str),
     /// A comparison after a group that has no operator of its own.
     #[error("comparison after a group without an operator")]
     ComparisonOfGroup,
@@ -151,6 +154,9 @@ pub enum ErrorKind {
     /// The metrics of an icon are not 124 digits, or of another size.
     #[error("icon metrics must be 124 digits of size 10, 18 or 20")]
     IconMetrics,
+    /// A distance between picture hashes other than 0.
+    #[error("distance of a picture hash must be 0")]
+    ImageDistance,
     /// The functionality level is no number.
     #[error("functionality level is no number")]
     Level,
@@ -184,6 +190,12 @@ pub enum ErrorKind {
     /// A plain pattern of fewer than three bytes where three are required.
     #[error("plain pattern is shorter than three bytes")]
     PatternTooShort,
+    /// The trigger of a regular expression names itself or a later one.
+    #[error("trigger names its own or a later subsignature")]
+    PcreTrigger,
+    /// A regular expression that PCRE2 refuses: what is wrong.
+    #[error("malformed regular expression: {0}")]
+    Regex(&'static str),
     /// The number of subsignatures is not what the expression asks for.
     #[error("number of subsignatures differs from the expression")]
     SubsignatureCount,
@@ -217,6 +229,7 @@ impl ErrorKind {
             ErrorKind::AttributeLevel => "attribute-level",
             ErrorKind::AttributeUnknown => "attribute-unknown",
             ErrorKind::Blank => "blank",
+            ErrorKind::ByteCompare(_) => "byte-compare",
             ErrorKind::ComparisonOfGroup => "comparison-of-group",
             ErrorKind::Expected(_) => "expected",
             ErrorKind::ExpressionDepth => "expression-depth",
@@ -228,6 +241,7 @@ impl ErrorKind {
             ErrorKind::HexDigit => "hex-digit",
             ErrorKind::HashLength => "hash-length",
             ErrorKind::IconMetrics => "icon-metrics",
+            ErrorKind::ImageDistance => "image-distance",
             ErrorKind::Level => "level",
             ErrorKind::Modifier => "modifier",
             ErrorKind::NameEmpty => "name-empty",
@@ -239,6 +253,8 @@ impl ErrorKind {
             ErrorKind::PartTooShort => "part-too-short",
             ErrorKind::PartTooLong => "part-too-long",
             ErrorKind::PatternTooShort => "pattern-too-short",
+            ErrorKind::PcreTrigger => "pcre-trigger",
+            ErrorKind::Regex(_) => "regex",
             ErrorKind::SubsignatureCount => "subsignature-count",
             ErrorKind::Size => "size",
             ErrorKind::Target => "target",

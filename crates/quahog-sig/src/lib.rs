@@ -31,6 +31,7 @@ mod lines;
 pub mod ast;
 pub mod body;
 pub mod model;
+pub mod regex;
 
 mod ignore;
 mod lower;

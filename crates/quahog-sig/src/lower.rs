@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use crate::ast::{Extended, Field, Icon, Logical, Magic, Record, Simple, Subsignature};
+use crate::ast::{self, Extended, Field, Icon, Logical, Magic, Record, Simple, Subsignature};
 use crate::body::{self, Modifiers, Rules};
 use crate::model::set::{
-    BodyRow, CodeRange, IconRow, LogicalRow, MagicKind, MagicRow, Source, SubRow,
+    BodyRow, CodeRange, IconRow, LogicalRow, MagicKind, MagicRow, Source, SubKind, SubRow,
 };
+use crate::model::subsignature::{check_image, check_pcre};
 use crate::model::{
-    Base, Block, Columns, DigestKind, Expression, FileType, HashedPart, IconMetrics, Offset,
-    SignatureSet, Target,
+    Base, Block, ByteCompare, Columns, DigestKind, Expression, FileType, HashedPart, IconMetrics,
+    Macro, Offset, SignatureSet, Target,
 };
 use crate::{Error, ErrorKind, FLEVEL, Format, Grammar, IgnoreList, Level, Span};
 
@@ -116,8 +117,9 @@ impl SetBuilder {
         self
     }
 
-    /// Counts the fields of a line before its level is looked at, as ClamAV
-    /// does: a line for another engine with a field too many is an error then.
+    /// Counts the fields of a line, and reads the expression of a logical one,
+    /// before its level is looked at, as ClamAV does: a line for another engine
+    /// with a field too many is an error then.
     pub fn strict_frames(mut self, strict: bool) -> SetBuilder {
         self.strict_frames = strict;
         self
@@ -156,7 +158,7 @@ impl SetBuilder {
             self.source("", false);
         }
         let code = self.columns.code.len();
-        let subs = self.columns.subs.len();
+        let (subs, pcres) = (self.columns.subs.len(), self.columns.n_pcres);
         let line = NumberedLine { number, text: line, format };
         let admission = match Record::parse(format, line.text)? {
             Record::Extended(record) => self.extended(line, &record),
@@ -171,14 +173,18 @@ impl SetBuilder {
         if !matches!(admission, Ok(Admission::Admitted | Admission::Odd(_))) {
             self.columns.code.truncate(code);
             self.columns.subs.truncate(subs);
+            self.columns.n_pcres = pcres;
         }
         admission
     }
 
     /// Leaves out a line by its level, unread but for what `strict_frames` asks.
     fn skip(&self, format: Format, line: &[u8], skip: Skip) -> Result<Admission, Error> {
-        if self.strict_frames && format.is_read() {
-            Record::parse(format, line)?;
+        if self.strict_frames
+            && format.is_read()
+            && let Record::Logical(record) = Record::parse(format, line)?
+        {
+            expression(&record, &mut Vec::new())?;
         }
         Ok(Admission::Skipped(skip))
     }
@@ -263,9 +269,6 @@ impl SetBuilder {
         let start = self.columns.code.len();
         body.compile(&rules, &mut self.columns.code)
             .map_err(|e| e.shifted(pattern.span.start()))?;
-        if let Some(what) = not_yet(offset.base) {
-            return Err(Error::new(ErrorKind::Unsupported(what), pattern.span));
-        }
         let is_static = !special
             && matches!(target, Target::ANY | Target::PE)
             && body.is_plain()
@@ -351,16 +354,9 @@ impl SetBuilder {
             Ok(name) => name,
             Err(skip) => return Ok(Admission::Skipped(skip)),
         };
-        let n_subs = record.subsignatures.len();
-        let Some(n_subs) = u8::try_from(n_subs).ok().filter(|&n| n <= 64) else {
-            return Err(record.expression.error(ErrorKind::SubsignatureCount));
-        };
         let start = self.columns.code.len();
-        let highest = Expression::compile(record.expression, &mut self.columns.code)?;
+        let n_subs = expression(record, &mut self.columns.code)?;
         let expression = CodeRange::new(start, self.columns.code.len());
-        if highest + 1 != n_subs {
-            return Err(record.expression.error(ErrorKind::SubsignatureCount));
-        }
         let block = match Block::parse(record)? {
             Ok(block) => block,
             Err(_) => return Ok(Admission::Skipped(Skip::Unused)),
@@ -368,8 +364,8 @@ impl SetBuilder {
         let first_sub = self.columns.subs.len();
         // What is malformed outweighs what is only not implemented.
         let mut unsupported = None;
-        for &field in &record.subsignatures {
-            match self.subsignature(field, block.target) {
+        for (index, &field) in record.subsignatures.iter().enumerate() {
+            match self.subsignature(field, index, block.target) {
                 Ok(row) => self.columns.subs.push(row),
                 Err(e) if matches!(e.kind(), ErrorKind::Unsupported(_)) => {
                     unsupported = unsupported.or(Some(e));
@@ -422,9 +418,6 @@ impl SetBuilder {
         }
         let start = self.columns.code.len();
         body.compile(&Rules::default(), &mut self.columns.code).map_err(place)?;
-        if let Some(what) = not_yet(offset.base) {
-            return Err(record.offset.error(ErrorKind::Unsupported(what)));
-        }
         let code = CodeRange::new(start, self.columns.code.len());
         self.columns.magics.push(MagicRow { kind, offset, code, file_type });
         Ok(Admission::Admitted)
@@ -444,16 +437,33 @@ impl SetBuilder {
         next
     }
 
-    fn subsignature(&mut self, field: Field<'_>, target: Target) -> Result<SubRow, Error> {
-        let not_yet_built = |what| Err(field.error(ErrorKind::Unsupported(what)));
+    fn subsignature(
+        &mut self,
+        field: Field<'_>,
+        index: usize,
+        target: Target,
+    ) -> Result<SubRow, Error> {
         let (offset, pattern, modifiers) = match Subsignature::parse(field) {
             Subsignature::Hex { offset, pattern, modifiers } => (offset, pattern, modifiers),
-            Subsignature::ByteCompare(_) => return not_yet_built("byte compare"),
-            Subsignature::FuzzyImage(_) => return not_yet_built("fuzzy image hash"),
-            Subsignature::Macro(_) => return not_yet_built("macro subsignature"),
-            Subsignature::Pcre(_) => return not_yet_built("regular expression"),
+            Subsignature::ByteCompare(field) => {
+                let compare = ByteCompare::check(&ast::ByteCompare::parse(field)?)?;
+                return Ok(self.coded(SubKind::ByteCompare, |code| compare.encode(code)));
+            }
+            Subsignature::FuzzyImage(field) => {
+                let hash = check_image(&ast::FuzzyImage::parse(field)?)?;
+                let encode = |code: &mut Vec<u8>| code.extend(hash.to_le_bytes());
+                return Ok(self.coded(SubKind::FuzzyImage, encode));
+            }
+            Subsignature::Macro(field) => {
+                let found = Macro::check(&ast::Macro::parse(field)?)?;
+                return Ok(self.coded(SubKind::Macro, |code| found.encode(code)));
+            }
+            Subsignature::Pcre(field) => return self.pcre(field, index, target),
         };
         let offset = offset.map_or(Ok(Offset::ANY), |offset| Offset::parse(offset, target))?;
+        if matches!(offset.base, Base::Macro(_)) {
+            return Err(field.error(ErrorKind::Offset));
+        }
         let modifiers = modifiers.map_or(Ok(Modifiers::default()), Modifiers::parse)?;
         let rules = Rules {
             nocase: modifiers.nocase,
@@ -477,11 +487,35 @@ impl SetBuilder {
             text = body::wide(&text);
         }
         let code = self.pattern(&text, pattern.span, modifiers.any(), &rules)?;
-        if let Some(what) = not_yet(offset.base) {
-            return not_yet_built(what);
-        }
         let range = |r: Range<usize>| CodeRange::new(r.start, r.end);
-        Ok(SubRow { offset, code: range(code), second: second.map(range) })
+        Ok(SubRow { offset, code: range(code), second: second.map(range), kind: SubKind::Hex })
+    }
+
+    /// A subsignature that keeps what it says in the arena.
+    fn coded(&mut self, kind: SubKind, encode: impl FnOnce(&mut Vec<u8>)) -> SubRow {
+        let start = self.columns.code.len();
+        encode(&mut self.columns.code);
+        let code = CodeRange::new(start, self.columns.code.len());
+        SubRow { offset: Offset::ANY, code, second: None, kind }
+    }
+
+    fn pcre(&mut self, field: Field<'_>, index: usize, target: Target) -> Result<SubRow, Error> {
+        let pcre = ast::Pcre::parse(field)?;
+        let start = self.columns.code.len();
+        let (mut offset, flags) = check_pcre(&pcre, index, target, &mut self.columns.code)?;
+        match offset.base {
+            // A regular expression takes it for `*`, as in clamscan 1.4.6.
+            Base::VersionInfo => offset = Offset::ANY,
+            Base::Macro(_) => return Err(field.error(ErrorKind::Offset)),
+            _ => {}
+        }
+        let trigger = CodeRange::new(start, self.columns.code.len());
+        let start = self.columns.code.len();
+        self.columns.code.extend_from_slice(pcre.regex.text);
+        let text = CodeRange::new(start, self.columns.code.len());
+        let kind = SubKind::Pcre { flags: flags.bits(), index: self.columns.n_pcres };
+        self.columns.n_pcres += 1;
+        Ok(SubRow { offset, code: trigger, second: Some(text), kind })
     }
 
     /// Compiles a pattern into the arena. The text of one with modifiers was
@@ -503,12 +537,14 @@ impl SetBuilder {
     }
 }
 
-/// Bases that no matcher knows yet, by what they need.
-fn not_yet(base: Base) -> Option<&'static str> {
-    match base {
-        Base::Macro(_) => Some("macro group"),
-        _ => None,
-    }
+/// Compiles the expression of a logical signature; gives the number of its
+/// subsignatures, of which it must use the last.
+fn expression(record: &Logical<'_>, code: &mut Vec<u8>) -> Result<u8, Error> {
+    let wrong = record.expression.error(ErrorKind::SubsignatureCount);
+    let n_subs = u8::try_from(record.subsignatures.len()).ok().filter(|&n| n <= 64);
+    let n_subs = n_subs.ok_or(wrong)?;
+    let highest = Expression::compile(record.expression, code)?;
+    if highest + 1 == n_subs { Ok(n_subs) } else { Err(wrong) }
 }
 
 #[derive(Clone, Copy)]

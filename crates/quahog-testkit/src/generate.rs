@@ -1,9 +1,10 @@
 //! Random signatures and haystacks, for fuzzing and for differential tests.
 //!
 //! An [`ArbitraryCase`] holds a few lines of `.ndb`, `.ldb` and `.hdb` over
-//! every construct of the body patterns and expressions, and a haystack made
-//! of pieces of the same patterns, so that matches are frequent. The alphabet
-//! is small on purpose. Most lines can be loaded; some are malformed.
+//! every construct of the body patterns, expressions and subsignatures, and a
+//! haystack made of pieces of the same patterns, so that matches are frequent.
+//! The alphabet is small on purpose. Most lines can be loaded; some are
+//! malformed.
 //!
 //! ```
 //! use quahog_testkit::ArbitraryCase;
@@ -98,6 +99,8 @@ fn split_mix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// How deep groups of regular expressions nest.
+const REGEX_DEPTH: usize = 2;
 /// Bytes that patterns are made of.
 const ALPHABET: &[u8] = b"abcABC";
 /// Bytes that stand between: some are in a class, some in none.
@@ -134,7 +137,11 @@ impl Writer<'_, '_> {
     fn ndb(&mut self, number: usize) -> Result<String> {
         let own = self.target.to_string();
         let target = self.choose(&["0", own.as_str(), own.as_str(), "*", ""])?;
-        let offset = self.offset(target)?;
+        // Some are members of a macro group.
+        let offset = match self.up_to(0, 7)? {
+            0 => format!("${}$", self.up_to(1, 2)?),
+            _ => self.offset(target)?,
+        };
         let pattern = if offset == "VI" {
             utf16("CompanyName").iter().map(|byte| format!("{byte:02x}")).collect()
         } else {
@@ -169,8 +176,16 @@ impl Writer<'_, '_> {
             expression = format!("{expression}{}{last}", self.choose(&["&", "|"])?);
         }
         let mut fields = vec![format!("Test.Logic-{number}"), block, expression];
-        for _ in 0..n_subs {
-            fields.push(self.subsignature(target)?);
+        for index in 0..n_subs {
+            fields.push(match self.up_to(0, 7)? {
+                0 => self.byte_compare(n_subs)?,
+                1 if index > 0 => self.pcre(index, target)?,
+                2 if index > 0 => {
+                    let (low, high) = (self.up_to(0, 4)?, self.up_to(0, 8)?);
+                    format!("${{{low}-{}}}{}$", low + high, self.up_to(1, 2)?)
+                }
+                _ => self.subsignature(target)?,
+            });
         }
         self.damage(fields.join(";"))
     }
@@ -185,6 +200,79 @@ impl Writer<'_, '_> {
             1 => format!("{}:{size}:Test.Hash", digest.to_uppercase()),
             _ => format!("{digest}:{size}:Test.Hash"),
         })
+    }
+
+    /// `ref(>>off#opts len#cmp)`.
+    fn byte_compare(&mut self, n_subs: usize) -> Result<String> {
+        let reference = self.up_to(0, n_subs)?;
+        let direction = self.choose(&[">>", ">>", "<<"])?;
+        let distance = self.up_to(0, 8)?;
+        let letters = self
+            .choose(&["hb", "hl", "db", "d", "ab", "al", "ib", "il", "hbe", "hle", "dbe", "i"])?;
+        let length = self.choose(&[1, 2, 2, 4, 4, 8])?;
+        let mut comparisons = Vec::new();
+        for _ in 0..self.up_to(1, 2)? {
+            let value = self.choose(&["0", "10", "0xab", "0x6162", "-1", "0x61", "200", "012"])?;
+            comparisons.push(format!("{}{value}", self.choose(&["<", ">", ">", "="])?));
+        }
+        let comparisons = comparisons.join(",");
+        Ok(format!("{reference}({direction}{distance}#{letters}{length}#{comparisons})"))
+    }
+
+    /// `[offset:]trigger/regex/flags` over earlier subsignatures.
+    fn pcre(&mut self, index: usize, target: &str) -> Result<String> {
+        let offset =
+            if self.one_in(3)? { format!("{}:", self.offset(target)?) } else { String::new() };
+        let trigger = self.expression(index, 1)?;
+        let mut regex = String::new();
+        self.regex(&mut regex, REGEX_DEPTH, &mut 0)?;
+        let mut flags = String::new();
+        for flag in ["g", "r", "e", "i", "s", "m", "A"] {
+            if self.one_in(5)? {
+                flags.push_str(flag);
+            }
+        }
+        Ok(format!("{offset}{trigger}/{regex}/{flags}"))
+    }
+
+    /// An expression of the kind that the reference decides.
+    fn regex(&mut self, text: &mut String, depth: usize, n_groups: &mut usize) -> Result<()> {
+        for branch in 0..self.choose(&[1, 1, 1, 2])? {
+            if branch > 0 {
+                text.push('|');
+            }
+            for _ in 0..self.up_to(1, 3)? {
+                match self.up_to(0, if depth > 0 { 9 } else { 5 })? {
+                    0..=3 => text.push_str(self.choose(&["a", "b", "c", "ab", "C", "\\x41"])?),
+                    4 => text.push_str(self.choose(&[".", "[ab]", "[^a]", "\\w", "\\s", "\\d"])?),
+                    5 => {
+                        text.push_str(self.choose(&["^", "$", "\\b", "\\B"])?);
+                        continue;
+                    }
+                    // Outside of all groups: those that are named are closed.
+                    6 if *n_groups > 0 && depth == REGEX_DEPTH => {
+                        text.push_str(&format!("\\{n_groups}"))
+                    }
+                    7 => {
+                        text.push_str(self.choose(&["(?=", "(?!"])?);
+                        self.regex(text, depth - 1, n_groups)?;
+                        text.push(')');
+                        continue;
+                    }
+                    _ => {
+                        let captures = self.one_in(2)?;
+                        text.push_str(if captures { "(" } else { "(?:" });
+                        *n_groups += usize::from(captures);
+                        self.regex(text, depth - 1, n_groups)?;
+                        text.push(')');
+                    }
+                }
+                if self.one_in(4)? {
+                    text.push_str(self.choose(&["*", "+", "?", "*?", "+?", "{1,2}", "{2}"])?);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn subsignature(&mut self, target: &str) -> Result<String> {

@@ -8,7 +8,9 @@
 //! State per call is bounded by the number of occurrences of the pattern's own
 //! parts; nothing is sized by the number of signatures.
 
+pub(crate) mod byte_compare;
 mod part;
+pub(crate) mod pcre;
 
 use std::ops::RangeInclusive;
 
@@ -34,12 +36,29 @@ pub(crate) struct Found {
     pub(crate) count: u64,
     /// The bytes of the first match.
     pub(crate) first: Option<(usize, usize)>,
+    /// Where the last match starts, if all were looked for.
+    pub(crate) last: Option<usize>,
 }
 
 impl Found {
     fn add(&mut self, start: usize, end: usize) {
         self.count = self.count.saturating_add(1);
         self.first.get_or_insert((start, end));
+        self.last = Some(start);
+    }
+
+    /// A single match.
+    pub(crate) fn once(start: usize, end: usize) -> Found {
+        Found { count: 1, first: Some((start, end)), last: Some(start) }
+    }
+
+    /// The matches of two patterns.
+    pub(crate) fn merge(self, other: Found) -> Found {
+        Found {
+            count: self.count.saturating_add(other.count),
+            first: self.first.or(other.first),
+            last: self.last.max(other.last),
+        }
     }
 }
 
@@ -74,11 +93,33 @@ pub(crate) fn search(
     buffers: &mut Buffers,
     meter: &dyn Meter,
 ) -> Result<Found, Interrupted> {
+    let mut found = Found::default();
+    let mut add = |start, end| {
+        found.add(start, end);
+        want == Want::Count
+    };
+    visit(pattern, haystack, starts, buffers, meter, &mut add)?;
+    Ok(found)
+}
+
+/// Hands each match that [`search`] counts to `add`, its start and its end,
+/// until that wants no more.
+///
+/// # Errors
+///
+/// The meter called the scan off.
+pub(crate) fn visit(
+    pattern: Pattern<'_>,
+    haystack: &[u8],
+    starts: RangeInclusive<usize>,
+    buffers: &mut Buffers,
+    meter: &dyn Meter,
+    add: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<(), Interrupted> {
     let nocase = pattern.nocase();
     let mut parts = pattern.parts();
     let n_parts = parts.len();
-    let mut found = Found::default();
-    let Some(first) = parts.next() else { return Ok(found) };
+    let Some(first) = parts.next() else { return Ok(()) };
     let Buffers { part: part_buffers, reached, next } = buffers;
     reached.clear();
 
@@ -86,8 +127,7 @@ pub(crate) fn search(
     let gap = parts.clone().next().and_then(|part| part.gap);
     while let Some(start) = search.next(meter)? {
         if n_parts == 1 {
-            found.add(start, search.ends().iter().copied().min().unwrap_or(start));
-            if want == Want::First {
+            if !add(start, search.ends().iter().copied().min().unwrap_or(start)) {
                 break;
             }
             continue;
@@ -117,8 +157,7 @@ pub(crate) fn search(
         while let Some(start) = search.next(meter)? {
             let Some(chain) = reaching(reached, gap, start) else { continue };
             if last {
-                found.add(chain, search.ends().iter().copied().min().unwrap_or(start));
-                if want == Want::First {
+                if !add(chain, search.ends().iter().copied().min().unwrap_or(start)) {
                     break;
                 }
                 continue;
@@ -130,7 +169,7 @@ pub(crate) fn search(
         }
         std::mem::swap(reached, next);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The start of the chain that reaches a part at `start` over `gap`, if any does.

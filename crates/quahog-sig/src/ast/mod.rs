@@ -11,6 +11,7 @@ mod hash;
 mod lists;
 mod logical;
 mod magic;
+mod subsignature;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ pub use hash::FileHash;
 pub use lists::Ignore;
 pub use logical::{Attribute, Logical, Subsignature};
 pub use magic::Magic;
+pub use subsignature::{ByteCompare, FuzzyImage, Macro, Pcre};
 
 /// A field of a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -346,10 +346,11 @@ fn group_comparison(field: Field<'_>) -> Result<Option<(Comparison, u32)>, Error
     let sign = sign(first).ok_or(field.error(ErrorKind::ExpectedNumber))?;
     let tail = field.slice(1, field.text.len());
     let wrong = tail.error(ErrorKind::ExpectedNumber);
-    if tail.text.iter().any(|b| !b.is_ascii_digit() && *b != b',') {
+    let value = leading_number(tail).ok_or(wrong)?;
+    let after = tail.text.iter().position(u8::is_ascii_digit).unwrap_or(0);
+    if tail.text[after..].iter().any(|b| !b.is_ascii_digit() && *b != b',') {
         return Err(wrong);
     }
-    let value = leading_number(tail).ok_or(wrong)?;
     let comma = memchr::memchr(b',', tail.text);
     let distinct = comma.and_then(|at| leading_number(tail.slice(at + 1, tail.text.len())));
     Ok(Some((Comparison { sign, value }, distinct.unwrap_or(0))))
@@ -364,10 +365,19 @@ fn sign(byte: u8) -> Option<Sign> {
     }
 }
 
-/// The number that a text begins with, if it begins with a digit.
+/// The number that a text begins with. Blanks may stand before it, and a sign,
+/// of which the number is taken without sign (clamscan 1.4.6: `0>-3` loads and
+/// never holds).
 fn leading_number(field: Field<'_>) -> Option<u32> {
-    let len = field.text.iter().take_while(|b| b.is_ascii_digit()).count();
-    if len == 0 { None } else { number(&field.text[..len]) }
+    let text = field.text.trim_ascii_start();
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
+    };
+    let len = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    let value = if len == 0 { None } else { number(&digits[..len]) }?;
+    Some(if negative { value.wrapping_neg() } else { value })
 }
 
 #[cfg(test)]

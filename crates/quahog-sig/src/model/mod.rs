@@ -10,6 +10,7 @@ mod file_type;
 mod icon;
 mod offset;
 pub(crate) mod set;
+pub(crate) mod subsignature;
 mod target;
 
 pub use block::{Block, Range};
@@ -22,4 +23,5 @@ pub use set::{
     Body, Digest, DigestKind, HashColumns, HashEntry, HashedPart, Icon, Logical, Magic, MagicKind,
     Origin, SigId, SigKind, SignatureSet, Subsignature,
 };
+pub use subsignature::{ByteCompare, ByteOrder, Macro, NumberForm, NumberTest, Pcre};
 pub use target::Target;

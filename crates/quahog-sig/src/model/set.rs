@@ -5,7 +5,10 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::body::Pattern;
-use crate::model::{Block, Expression, FileType, IconMetrics, Offset, Target};
+use crate::model::{
+    Block, ByteCompare, Expression, FileType, IconMetrics, Macro, Offset, Pcre, Target,
+};
+use crate::regex::Flags;
 
 /// A kind of signature.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -265,8 +268,21 @@ pub(crate) struct LogicalRow {
 pub(crate) struct SubRow {
     pub(crate) offset: Offset,
     pub(crate) code: CodeRange,
-    /// The plain form beside the wide one (`::wa`).
+    /// The plain form beside the wide one (`::wa`), or a regular expression
+    /// whose trigger is `code`.
     pub(crate) second: Option<CodeRange>,
+    pub(crate) kind: SubKind,
+}
+
+/// What a subsignature is; hex patterns are nearly all of them, and the others
+/// keep what they have to say in the code arena.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SubKind {
+    Hex,
+    ByteCompare,
+    FuzzyImage,
+    Macro,
+    Pcre { flags: u16, index: u32 },
 }
 
 #[derive(Clone, Debug)]
@@ -332,6 +348,10 @@ impl CodeRange {
         let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         CodeRange { start: cut(start), end: cut(end) }
     }
+
+    fn len(self) -> u32 {
+        self.end - self.start
+    }
 }
 
 /// A body signature.
@@ -377,6 +397,14 @@ pub enum Subsignature<'s> {
         /// The plain form beside a wide one (`::wa`).
         second: Option<Pattern<'s>>,
     },
+    /// A number near the last match of another subsignature.
+    ByteCompare(ByteCompare),
+    /// The perceptual hash of a picture.
+    FuzzyImage(u64),
+    /// A member of a macro group near the subsignature before.
+    Macro(Macro),
+    /// A regular expression.
+    Pcre(Pcre<'s>),
 }
 
 impl<'s> Logical<'s> {
@@ -390,11 +418,16 @@ impl<'s> Logical<'s> {
         let start = self.first_sub as usize;
         let rows = self.set.columns.subs.get(start..start + self.n_subsignatures());
         let set = self.set;
-        rows.unwrap_or_default().iter().map(move |row| Subsignature::Hex {
-            offset: row.offset,
-            pattern: Pattern::new(set.code(row.code)),
-            second: row.second.map(|code| Pattern::new(set.code(code))),
-        })
+        rows.unwrap_or_default().iter().map(move |row| set.subsignature_of(row))
+    }
+
+    /// A subsignature by its number.
+    pub fn subsignature(self, id: usize) -> Option<Subsignature<'s>> {
+        if id >= self.n_subsignatures() {
+            return None;
+        }
+        let row = self.set.columns.subs.get(self.first_sub as usize + id)?;
+        Some(self.set.subsignature_of(row))
     }
 }
 
@@ -413,6 +446,8 @@ pub(crate) struct Columns {
     pub(crate) logical_rows: Rows,
     pub(crate) logicals: Vec<LogicalRow>,
     pub(crate) subs: Vec<SubRow>,
+    /// How many of `subs` are regular expressions.
+    pub(crate) n_pcres: u32,
     pub(crate) blocks: Vec<Block>,
     pub(crate) hash_rows: [Rows; 3],
     pub(crate) hashes: [HashColumns; 3],
@@ -492,6 +527,40 @@ impl SignatureSet {
         &self.columns.hashes[kind as usize]
     }
 
+    fn subsignature_of(&self, row: &SubRow) -> Subsignature<'_> {
+        let code = self.code(row.code);
+        // The builder wrote what is read here: nothing is ever left out.
+        let none =
+            Subsignature::Hex { offset: row.offset, pattern: Pattern::new(&[]), second: None };
+        match row.kind {
+            SubKind::Hex => Subsignature::Hex {
+                offset: row.offset,
+                pattern: Pattern::new(code),
+                second: row.second.map(|code| Pattern::new(self.code(code))),
+            },
+            SubKind::ByteCompare => {
+                ByteCompare::decode(code).map_or(none, Subsignature::ByteCompare)
+            }
+            SubKind::FuzzyImage => code
+                .first_chunk()
+                .map_or(none, |&hash| Subsignature::FuzzyImage(u64::from_le_bytes(hash))),
+            SubKind::Macro => Macro::decode(code).map_or(none, Subsignature::Macro),
+            SubKind::Pcre { flags, index } => Subsignature::Pcre(Pcre {
+                offset: row.offset,
+                trigger: Expression::new(code),
+                text: self.code(row.second.unwrap_or_default()),
+                flags: Flags::from_bits(flags),
+                index: index as usize,
+            }),
+        }
+    }
+
+    /// The number of regular expressions, of which each has an
+    /// [index](Pcre::index).
+    pub fn n_pcres(&self) -> usize {
+        self.columns.n_pcres as usize
+    }
+
     /// The identity of the hash in this row.
     pub fn hash_id(&self, kind: DigestKind, row: usize) -> SigId {
         SigId::new(SigKind::Hash(kind), row)
@@ -552,7 +621,7 @@ impl SignatureSet {
             part(&[row.n_subs]);
         }
         for row in &columns.subs {
-            part(format!("{:?}", row.offset).as_bytes());
+            part(format!("{:?} {:?} {}", row.offset, row.kind, row.code.len()).as_bytes());
         }
         for row in &columns.magics {
             part(format!("{:?} {:?} {:?}", row.kind, row.offset, row.file_type).as_bytes());

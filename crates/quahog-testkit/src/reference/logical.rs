@@ -3,10 +3,16 @@
 use std::mem::discriminant;
 
 use super::body::{Body, Demands, Modifiers, Occurrence};
+use super::compare::ByteCompare;
 use super::exe::Program;
 use super::logic::Expression;
 use super::offset::Offset;
+use super::pcre::Pcre;
 use super::{FLEVEL, Reason, UnsupportedKind, View, file_type, number, range};
+
+/// A regular expression takes more steps than the reference has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TooManySteps;
 
 /// A parsed line, or `None` where the line is to be skipped.
 pub(super) type Parsed = Option<Logical>;
@@ -38,21 +44,18 @@ enum Condition {
 }
 
 /// One numbered pattern of a logical signature.
-///
-/// The kinds beside `Body` are read as far as the specification refuses them
-/// while loading; searching for them is a later stage of the reference.
 #[derive(Clone, Debug)]
 enum Subsignature {
     /// Two bodies for `::wa`, otherwise one.
     Body { bodies: Vec<Body>, offset: Offset },
     /// `ref(off#opts len#cmp)`.
-    ByteCompare,
+    ByteCompare(ByteCompare),
     /// `trigger/regex/flags`.
-    Pcre,
+    Pcre(Pcre),
     /// `${min-max}g$`.
-    Macro,
+    Macro { min: i64, max: i64, group: i64 },
     /// `fuzzy_img#hash`.
-    FuzzyImage,
+    FuzzyImage(u64),
 }
 
 /// Hits of one subsignature.
@@ -104,14 +107,106 @@ impl Logical {
     }
 
     /// The hits of every subsignature and the count of the whole, if it holds.
-    pub(super) fn evaluate(&self, view: &View<'_>) -> Option<(u64, Vec<Hits>)> {
+    ///
+    /// # Errors
+    ///
+    /// A regular expression takes more steps than the reference has.
+    ///
+    /// `members` gives the hits of a macro group.
+    pub(super) fn evaluate(
+        &self,
+        view: &View<'_>,
+        members: &dyn Fn(i64) -> Vec<Occurrence>,
+    ) -> Result<Option<(u64, Vec<Hits>)>, TooManySteps> {
         if !self.conditions.iter().all(|condition| condition.holds(view)) {
-            return None;
+            return Ok(None);
         }
-        let hits: Vec<Hits> = self.subsignatures.iter().map(|sub| sub.search(view)).collect();
+        // Body patterns, then byte compares, pictures, regular expressions.
+        let mut hits: Vec<Hits> = self.subsignatures.iter().map(|sub| sub.search(view)).collect();
+        self.macros(&mut hits, members);
+        for (index, sub) in self.subsignatures.iter().enumerate() {
+            if let Subsignature::ByteCompare(compare) = sub {
+                hits[index] = self.compare(compare, view.bytes, &hits);
+            }
+        }
+        for (index, sub) in self.subsignatures.iter().enumerate() {
+            if let Subsignature::FuzzyImage(hash) = sub
+                && view.picture == Some(*hash)
+            {
+                let whole = Occurrence { start: 0, end: view.bytes.len() };
+                hits[index] = Hits { count: 1, occurrences: vec![whole] };
+            }
+        }
+        for (index, sub) in self.subsignatures.iter().enumerate() {
+            let counts: Vec<u64> = hits.iter().map(|hits| hits.count).collect();
+            if let Subsignature::Pcre(pcre) = sub
+                && pcre.trigger.evaluate(&counts).truth
+            {
+                let found = pcre.search(view.bytes, &Program::of(view)).ok_or(TooManySteps)?;
+                let found: Vec<_> =
+                    found.into_iter().map(|(start, end)| Occurrence { start, end }).collect();
+                hits[index] = Hits { count: found.len() as u64, occurrences: found };
+            }
+        }
         let counts: Vec<u64> = hits.iter().map(|hits| hits.count).collect();
         let value = self.expression.evaluate(&counts);
-        value.truth.then_some((value.count, hits))
+        Ok(value.truth.then_some((value.count, hits)))
+    }
+}
+
+impl Logical {
+    /// The number near the last hit of another subsignature.
+    fn compare(&self, compare: &ByteCompare, bytes: &[u8], hits: &[Hits]) -> Hits {
+        let known = hits.get(compare.reference).filter(|hits| hits.count > 0);
+        let place = match (self.subsignatures.get(compare.reference), known) {
+            (Some(Subsignature::Body { .. }), Some(hits)) => {
+                hits.occurrences.iter().max_by_key(|found| found.end).map(|found| found.start)
+            }
+            // A byte compare that has matched did so at the start.
+            (Some(Subsignature::ByteCompare(_)), Some(_)) => Some(0),
+            _ => None,
+        };
+        match place {
+            Some(place) if compare.holds(bytes, place) => {
+                Hits { count: 1, occurrences: vec![Occurrence { start: place, end: place }] }
+            }
+            _ => Hits::default(),
+        }
+    }
+
+    /// Macros and the patterns before them: 4.8. The check is made at each hit
+    /// of the pattern but the first.
+    fn macros(&self, hits: &mut [Hits], members: &dyn Fn(i64) -> Vec<Occurrence>) {
+        for index in 1..self.subsignatures.len() {
+            let (before, own) = (&self.subsignatures[index - 1], &self.subsignatures[index]);
+            let (Subsignature::Body { .. }, Subsignature::Macro { min, max, group }) =
+                (before, own)
+            else {
+                continue;
+            };
+            let mut pattern = hits[index - 1].occurrences.clone();
+            pattern.sort_by_key(|found| (found.end, found.start));
+            let mut member = members(*group);
+            member.sort_by_key(|found| (found.end, found.start));
+            let mut from: Option<usize> = None;
+            let mut passed = 0;
+            let mut last_passed = false;
+            for hit in &pattern {
+                if let Some(start) = from {
+                    let seen = member.iter().rev().find(|found| found.end <= hit.end);
+                    let distance = seen.map(|found| found.start as i64 - start as i64);
+                    last_passed = distance.is_some_and(|d| (*min..=*max).contains(&d));
+                    passed += u64::from(last_passed);
+                }
+                if !last_passed {
+                    from = Some(hit.start);
+                }
+            }
+            hits[index].count = passed + u64::from(last_passed);
+            if !pattern.is_empty() {
+                hits[index - 1].count = hits[index].count.max(1);
+            }
+        }
     }
 }
 
@@ -270,13 +365,13 @@ impl Subsignature {
             return fuzzy_image(rest);
         }
         if text.contains('/') {
-            return pcre(text, index, target);
+            return Pcre::parse(text, index, target).map(Subsignature::Pcre);
         }
         if let Some(rest) = text.strip_prefix("${") {
             return macro_of(rest);
         }
         if text.contains('#') {
-            return byte_compare(text);
+            return ByteCompare::parse(text).map(Subsignature::ByteCompare);
         }
         let fields: Vec<&str> = text.split(':').collect();
         let (offset, pattern, letters) = match fields.as_slice() {
@@ -291,7 +386,7 @@ impl Subsignature {
             return Err("unknown modifier");
         }
         let offset = match Offset::parse(offset, target)? {
-            Offset::MacroGroup => return Err("macro group as the offset of a subsignature"),
+            Offset::MacroGroup(_) => return Err("macro group as the offset of a subsignature"),
             offset => offset,
         };
         let demands = Demands { three_exact: false, filter: matches!(target, 0 | 1 | 4 | 7) };
@@ -304,11 +399,8 @@ impl Subsignature {
 
     fn unsupported(&self) -> Option<UnsupportedKind> {
         match self {
-            Subsignature::Body { .. } => None,
-            Subsignature::ByteCompare => Some(UnsupportedKind::ByteCompare),
-            Subsignature::Pcre => Some(UnsupportedKind::Pcre),
-            Subsignature::Macro => Some(UnsupportedKind::Macro),
-            Subsignature::FuzzyImage => Some(UnsupportedKind::FuzzyImage),
+            Subsignature::Pcre(pcre) if !pcre.is_known() => Some(UnsupportedKind::Pcre),
+            _ => None,
         }
     }
 
@@ -376,15 +468,17 @@ fn widen(text: &str) -> String {
 
 /// `hash[#0]` after `fuzzy_img#`.
 fn fuzzy_image(rest: &str) -> Result<Subsignature, Reason> {
-    let hash = match rest.split_once('#') {
-        None => rest,
-        Some((hash, "0")) => hash,
-        Some(_) => return Err("distance of a picture hash is not 0"),
-    };
+    let mut fields = rest.split('#');
+    let hash = fields.next().unwrap_or_default();
+    if fields.next().is_some_and(|distance| distance.is_empty() || number(distance) != Some(0)) {
+        return Err("distance of a picture hash is not 0");
+    }
     if hash.len() != 16 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err("picture hash is not 16 hex digits");
     }
-    Ok(Subsignature::FuzzyImage)
+    u64::from_str_radix(hash, 16)
+        .map(Subsignature::FuzzyImage)
+        .map_err(|_| "picture hash is not 16 hex digits")
 }
 
 /// `min-max}g$` after `${`.
@@ -394,80 +488,13 @@ fn macro_of(rest: &str) -> Result<Subsignature, Reason> {
     let (min, max) = between.split_once('-').ok_or("macro without a range")?;
     let written = |digits: &str| if digits.is_empty() { None } else { number(digits) };
     match (written(min), written(max), written(group)) {
-        (Some(_), Some(_), Some(0..32)) => Ok(Subsignature::Macro),
+        (Some(min), Some(max), Some(group @ 0..32)) => Ok(Subsignature::Macro { min, max, group }),
         _ => Err("macro needs two numbers and a group below 32"),
     }
 }
 
-/// `[offset:]trigger/regex/flags[::rubbish]`.
-fn pcre(text: &str, index: usize, target: u32) -> Result<Subsignature, Reason> {
-    let text = match text.rfind('/').zip(text.rfind("::")) {
-        Some((slash, colons)) if colons > slash => &text[..colons],
-        _ => text,
-    };
-    let (before, rest) = text.split_once('/').ok_or("no regular expression")?;
-    let (regex, flags) = rest.rsplit_once('/').ok_or("regular expression without its end")?;
-    if regex.is_empty() {
-        return Err("empty regular expression");
-    }
-    if !flags.bytes().all(|flag| b"greismxAEU".contains(&flag)) {
-        return Err("unknown flag of a regular expression");
-    }
-    let (offset, trigger) = before.split_once(':').unwrap_or(("*", before));
-    Offset::parse(offset, target)?;
-    let trigger = Expression::parse(trigger)?;
-    if trigger.highest_id() >= index {
-        return Err("trigger names its own or a later subsignature");
-    }
-    Ok(Subsignature::Pcre)
-}
-
-/// `ref(off#opts len#cmp[,cmp])`, as 4.6 has it.
-fn byte_compare(text: &str) -> Result<Subsignature, Reason> {
-    const MALFORMED: Reason = "byte compare is malformed";
-    let (reference, rest) = text.split_once('(').ok_or(MALFORMED)?;
-    number(reference).ok_or(MALFORMED)?;
-    let (inside, _) = rest.rsplit_once(')').ok_or(MALFORMED)?;
-    let fields: Vec<&str> = inside.split('#').collect();
-    let [offset, options, comparisons] = fields.as_slice() else { return Err(MALFORMED) };
-    let distance = offset.strip_prefix(">>").or_else(|| offset.strip_prefix("<<"));
-    match distance {
-        Some(distance) => {
-            c_number(distance).ok_or(MALFORMED)?;
-        }
-        None if offset.is_empty() || *offset == "0" => {}
-        None => return Err(MALFORMED),
-    }
-
-    let end = options.bytes().position(|b| b.is_ascii_digit()).ok_or(MALFORMED)?;
-    let (letters, length) = options.split_at(end);
-    let length = c_number(length).ok_or(MALFORMED)?;
-    if !letters.bytes().all(|letter| b"hdailbe".contains(&letter)) {
-        return Err("unknown option of a byte compare");
-    }
-    let kinds = letters.bytes().filter(|letter| b"hdai".contains(letter)).count();
-    let has = |letter| letters.contains(letter);
-    let fits = match () {
-        () if has('i') => matches!(length, 1 | 2 | 4 | 8),
-        () if has('h') => (1..=18).contains(&length),
-        () => length > 0,
-    };
-    if kinds != 1 || !fits || (has('d') && has('l')) || (has('l') && has('b')) {
-        return Err("options of a byte compare do not go together");
-    }
-    let comparisons: Vec<&str> = comparisons.split(',').collect();
-    if comparisons.len() > 2 {
-        return Err("more than two comparisons");
-    }
-    for comparison in comparisons {
-        let value = comparison.strip_prefix(['<', '>', '=']).ok_or(MALFORMED)?;
-        c_number(value.strip_prefix('-').unwrap_or(value)).ok_or(MALFORMED)?;
-    }
-    Ok(Subsignature::ByteCompare)
-}
-
 /// A number as C writes it: decimal, `0x` hex or `0` octal.
-fn c_number(text: &str) -> Option<i64> {
+pub(super) fn c_number(text: &str) -> Option<i64> {
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return i64::from_str_radix(hex, 16).ok();
     }

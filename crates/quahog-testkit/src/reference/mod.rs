@@ -13,11 +13,12 @@
 //! | `offset` | 3.2 offsets |
 //! | `logical`, `logic` | 4 logical signatures and their expressions |
 //! | `exe` | 3.2, 4.1 what the headers of executables say |
+//! | `compare`, `pcre` | 4.6 byte compares, 4.7 regular expressions |
 //! | `hash` | 1 hash signatures and allow lists |
 //!
-//! What the reference cannot decide (icons, regular expressions, byte
-//! compares, macros, picture hashes) it reads as far as loading refuses it and
-//! then names in [`Verdict::unsupported`]; it never guesses.
+//! What the reference cannot decide (icons, the less plain regular
+//! expressions) it reads as far as loading refuses it and then names in
+//! [`Verdict::unsupported`]; it never guesses.
 //!
 //! Cost: each pattern is tried at each byte. Haystacks of 10 000 bytes and
 //! databases of 100 lines take a fraction of a second.
@@ -34,12 +35,14 @@
 //! ```
 
 pub mod body;
+mod compare;
 mod exe;
 mod file_type;
 mod hash;
 mod logic;
 mod logical;
 mod offset;
+mod pcre;
 
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
@@ -48,7 +51,7 @@ use self::body::{Body, Demands, Modifiers};
 use self::exe::Program;
 pub use self::hash::Digests;
 use self::hash::{Hash, md5_hex};
-use self::logical::Logical;
+use self::logical::{Logical, TooManySteps};
 use self::offset::Offset;
 
 /// The functionality level that the reference stands for.
@@ -96,17 +99,12 @@ pub struct LoadError {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum UnsupportedKind {
-    /// `ref(off#opts len#cmp)`.
-    ByteCompare,
     /// A condition about the icons of an executable.
     ExecutableAttribute,
     /// A whole database format.
     Format,
-    /// A picture hash.
-    FuzzyImage,
-    /// `${min-max}g$`.
-    Macro,
-    /// A regular expression.
+    /// A regular expression that is not of the plainest kind, or takes too
+    /// many steps.
     Pcre,
 }
 
@@ -154,6 +152,8 @@ pub struct View<'a> {
     /// For a normalised view, digests of the layer that it was made from,
     /// which is no parent but counts for allow lists.
     pub source: Option<Digests>,
+    /// The perceptual hash, if the layer is a picture.
+    pub picture: Option<u64>,
     /// The layers around this one, innermost first.
     pub ancestors: Vec<Ancestor>,
 }
@@ -211,6 +211,7 @@ impl<'a> View<'a> {
             size: bytes.len() as u64, // no `usize` is wider
             digests: Some(Digests::of(bytes)),
             source: None,
+            picture: None,
             ancestors: Vec::new(),
         }
     }
@@ -318,7 +319,7 @@ impl Database {
         let searched = self.signatures.iter().filter(|s| view.targets.contains(&s.target));
         let mut matches: Vec<Match> = searched
             .filter(|signature| signature.rule.unsupported().is_none())
-            .filter_map(|signature| signature.search(view))
+            .filter_map(|signature| signature.search(view, &self.signatures).ok().flatten())
             .collect();
         matches.sort();
         matches
@@ -336,7 +337,9 @@ impl Database {
             verdict.unsupported.insert((UnsupportedKind::Format, format.clone()));
         }
         for signature in self.signatures.iter().filter(|s| view.targets.contains(&s.target)) {
-            if let Some(kind) = signature.rule.unsupported() {
+            let beyond = || signature.search(view, &self.signatures).is_err();
+            let kind = signature.rule.unsupported();
+            if let Some(kind) = kind.or_else(|| beyond().then_some(UnsupportedKind::Pcre)) {
                 verdict.unsupported.insert((kind, signature.name.clone()));
             }
         }
@@ -356,11 +359,11 @@ impl Database {
 }
 
 impl Signature {
-    fn search(&self, view: &View<'_>) -> Option<Match> {
+    fn search(&self, view: &View<'_>, all: &[Signature]) -> Result<Option<Match>, TooManySteps> {
         let length = view.bytes.len();
         let (count, spans, subsignatures) = match &self.rule {
             // A member of a macro group never alerts alone.
-            Rule::Body(_, Offset::MacroGroup) => return None,
+            Rule::Body(_, Offset::MacroGroup(_)) => return Ok(None),
             Rule::Body(body, offset) => {
                 let program = Program::of(view);
                 let accepts = |start| offset.accepts(start, length, &program);
@@ -386,22 +389,35 @@ impl Signature {
                 (u64::from(found), Vec::new(), Vec::new())
             }
             Rule::Logical(logical) => {
-                let (count, hits) = logical.evaluate(view)?;
+                let members = |wanted: i64| {
+                    let mut found = Vec::new();
+                    for signature in all.iter().filter(|other| other.target == self.target) {
+                        if let Rule::Body(body, Offset::MacroGroup(group)) = &signature.rule
+                            && *group == wanted
+                        {
+                            found.extend(body.search(view.bytes, |_| true));
+                        }
+                    }
+                    found
+                };
+                let Some((count, hits)) = logical.evaluate(view, &members)? else {
+                    return Ok(None);
+                };
                 let hits: Vec<Hits> = hits
                     .iter()
                     .map(|hits| Hits { count: hits.count, spans: spans(&hits.occurrences) })
                     .collect();
                 let mut all: Vec<Span> = hits.iter().flat_map(|hits| hits.spans.clone()).collect();
                 all.sort_unstable();
-                return Some(Match {
+                return Ok(Some(Match {
                     name: self.name.clone(),
                     count,
                     spans: all,
                     subsignatures: hits,
-                });
+                }));
             }
         };
-        (count > 0).then(|| Match { name: self.name.clone(), count, spans, subsignatures })
+        Ok((count > 0).then(|| Match { name: self.name.clone(), count, spans, subsignatures }))
     }
 }
 
@@ -620,8 +636,10 @@ fn ndb(line: &str) -> Result<Option<(u32, Rule)>, Reason> {
         None => return Err("target is not a number"),
     };
     let offset = Offset::parse(offset, target)?;
-    let macro_or_resource =
-        matches!(offset, Offset::MacroGroup | Offset::At { base: offset::Base::VersionInfo, .. });
+    let macro_or_resource = matches!(
+        offset,
+        Offset::MacroGroup(_) | Offset::At { base: offset::Base::VersionInfo, .. }
+    );
     let demands = Demands {
         three_exact: !macro_or_resource && (target == 0 || (target == 1 && !offset.floats())),
         filter: matches!(target, 0 | 1 | 4 | 7),

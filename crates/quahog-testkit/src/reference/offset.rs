@@ -11,7 +11,7 @@ pub(super) enum Offset {
     /// From a base up to `shift` bytes after it, both inclusive.
     At { base: Base, shift: i64 },
     /// `$g$`: a member of a macro group, which never alerts alone.
-    MacroGroup,
+    MacroGroup(i64),
 }
 
 /// What an offset counts from.
@@ -49,7 +49,7 @@ impl Offset {
         if let Some(group) = base.strip_prefix('$') {
             let group = group.strip_suffix('$').unwrap_or(group);
             return match number(group) {
-                Some(0..32) => Ok(Offset::MacroGroup),
+                Some(group @ 0..32) => Ok(Offset::MacroGroup(group)),
                 _ => Err("macro group is not below 32"),
             };
         }
@@ -70,40 +70,47 @@ impl Offset {
         matches!(self, Offset::Any | Offset::At { shift: 1.., .. })
     }
 
+    /// The first start in a haystack of `length` bytes, which is this program,
+    /// and how far beyond it one may lie. The first may lie before the haystack,
+    /// or nowhere; `None` if a start may lie anywhere.
+    pub(super) fn bounds(self, length: usize, program: &Program) -> Option<(Option<i64>, i64)> {
+        let Offset::At { base, shift } = self else { return None };
+        let length = i64::try_from(length).ok()?;
+        let sections = program.sections();
+        let section = |index: i64| usize::try_from(index).ok().and_then(|at| sections.get(at));
+        let (low, more) = match base {
+            Base::Start(n) => (Some(n), 0),
+            // In headers without sense even the end is lost.
+            Base::End(_) if matches!(program, Program::Broken) => (None, 0),
+            Base::End(n) => (Some(length - n), 0),
+            Base::Entry(n) => (program.entry().map(|entry| entry + n), 0),
+            Base::Section(index, n) => (section(index).map(|s| s.0 + n), 0),
+            Base::LastSection(n) => (sections.last().map(|s| s.0 + n), 0),
+            Base::WholeSection(index) => match section(index) {
+                Some(&(offset, size)) => (Some(offset), size),
+                None => (None, 0),
+            },
+            Base::VersionInfo => return None,
+        };
+        Some((low, shift.saturating_add(more)))
+    }
+
     /// Whether a match may start at `start` in a haystack of `length` bytes,
     /// which is this program.
     pub(super) fn accepts(self, start: usize, length: usize, program: &Program) -> bool {
-        let (Ok(start), Ok(length)) = (i64::try_from(start), i64::try_from(length)) else {
-            return false;
-        };
         match self {
-            Offset::Any => true,
-            Offset::At { base, shift } => {
-                let sections = program.sections();
-                let section =
-                    |index: i64| usize::try_from(index).ok().and_then(|index| sections.get(index));
-                let (low, more) = match base {
-                    Base::Start(n) => (Some(n), 0),
-                    // In headers without sense even the end is lost.
-                    Base::End(_) if matches!(program, Program::Broken) => (None, 0),
-                    Base::End(n) => (Some(length - n), 0),
-                    Base::Entry(n) => (program.entry().map(|entry| entry + n), 0),
-                    Base::Section(index, n) => (section(index).map(|s| s.0 + n), 0),
-                    Base::LastSection(n) => (sections.last().map(|s| s.0 + n), 0),
-                    Base::WholeSection(index) => match section(index) {
-                        Some(&(offset, size)) => (Some(offset), size),
-                        None => (None, 0),
-                    },
-                    Base::VersionInfo => return program.version_keys().contains(&start),
-                };
+            Offset::MacroGroup(_) => false,
+            Offset::At { base: Base::VersionInfo, .. } => {
+                i64::try_from(start).is_ok_and(|start| program.version_keys().contains(&start))
+            }
+            _ => {
+                let Some((low, more)) = self.bounds(length, program) else { return true };
                 // The middle of a file cannot be reached from before it, and
                 // what begins behind its end is nowhere.
-                low.is_some_and(|low| {
-                    let high = low.saturating_add(more).saturating_add(shift);
-                    low >= 0 && (low..=high).contains(&start)
+                low.zip(i64::try_from(start).ok()).is_some_and(|(low, start)| {
+                    low >= 0 && (low..=low.saturating_add(more)).contains(&start)
                 })
             }
-            Offset::MacroGroup => false,
         }
     }
 }

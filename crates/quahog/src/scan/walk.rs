@@ -1,13 +1,15 @@
 //! The walk: from layer to layer, outermost first opened, innermost first judged.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use quahog_content::text::{html, plain};
 use quahog_content::{Budget, Format, Part, Shortfall, open};
 use quahog_engine::{
-    Engine, Hit, Inside, Interrupted, Layer, Look, MIN_LAYER, Meter, Scratch, exe, is_weak,
+    Engine, Hit, Inside, Interrupted, Layer, Look, MIN_LAYER, Meter, PictureHasher, Scratch, exe,
+    is_weak,
 };
-use quahog_sig::model::FileType;
+use quahog_sig::model::{FileType, Target};
 
 use super::report::{Detection, Findings};
 use super::{Input, Settings};
@@ -40,11 +42,25 @@ struct Depth {
 }
 
 /// Hands the engine's work to the budget.
-struct BudgetMeter<'b>(&'b Budget<'b>);
+struct BudgetMeter<'b> {
+    budget: &'b Budget<'b>,
+    /// A search ended at a bound of its own.
+    gave_up: Cell<bool>,
+}
+
+impl<'b> BudgetMeter<'b> {
+    fn new(budget: &'b Budget<'b>) -> BudgetMeter<'b> {
+        BudgetMeter { budget, gave_up: Cell::new(false) }
+    }
+}
 
 impl Meter for BudgetMeter<'_> {
     fn tick(&self, work: u64) -> Result<(), Interrupted> {
-        self.0.tick(work).map_err(|_| Interrupted)
+        self.budget.tick(work).map_err(|_| Interrupted)
+    }
+
+    fn gave_up(&self) {
+        self.gave_up.set(true);
     }
 }
 
@@ -123,7 +139,13 @@ impl<'w> Walk<'w> {
         }
         let inside = self.inside(bytes, by_head)?;
         let message = inside.message.filter(|_| !again);
-        let opened = Layer::new(bytes, message.unwrap_or(by_head), parent);
+        let unread = Cell::new(None);
+        let budget = self.budget;
+        let hash = |bytes: &[u8]| picture_hash(bytes, budget, &unread);
+        let mut opened = Layer::new(bytes, message.unwrap_or(by_head), parent);
+        if Target::of_raw(by_head) == Some(Target::GRAPHICS) {
+            opened = opened.with_picture_hasher(PictureHasher::new(&hash));
+        }
         self.open(&opened, depth)?;
         self.programs_of_universal(&opened, depth)?;
         if by_head == FileType::HTML && self.settings.html && self.settings.normalize {
@@ -135,7 +157,11 @@ impl<'w> Walk<'w> {
             Some(FileType::MHTML) => &Layer::new(bytes, by_head, parent),
             _ => &opened,
         };
-        self.look(own, Look::Raw, "raw")?;
+        let looked = self.look(own, Look::Raw, "raw");
+        if let Some(reason) = unread.take() {
+            self.missing(reason);
+        }
+        looked?;
         self.handled(own, depth)?;
         self.program_inside(own, depth)?;
         if (by_head == FileType::HTML || inside.html) && !self.settings.normalize {
@@ -219,7 +245,7 @@ impl<'w> Walk<'w> {
         if !matches!(layer.file_type(), FileType::MSEXE | FileType::MSOLE2) {
             return ControlFlow::Continue(());
         }
-        let start = match exe::embedded(layer.bytes(), &BudgetMeter(self.budget)) {
+        let start = match exe::embedded(layer.bytes(), &BudgetMeter::new(self.budget)) {
             Ok(Some(start)) => start,
             Ok(None) => return ControlFlow::Continue(()),
             Err(Interrupted) => return self.interrupted(),
@@ -253,7 +279,7 @@ impl<'w> Walk<'w> {
 
     /// Says what a buffer holds beside what its first bytes make it.
     fn inside(&mut self, bytes: &[u8], by_head: FileType) -> ControlFlow<(), Inside> {
-        let meter = BudgetMeter(self.budget);
+        let meter = BudgetMeter::new(self.budget);
         match self.engine.identify_content(bytes, by_head, self.scratch, &meter) {
             Ok(inside) => ControlFlow::Continue(inside),
             Err(Interrupted) => self.interrupted(),
@@ -364,8 +390,11 @@ impl<'w> Walk<'w> {
         self.findings.stats.view_bytes += layer.bytes().len() as u64;
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        let meter = BudgetMeter(self.budget);
+        let meter = BudgetMeter::new(self.budget);
         let scanned = self.engine.scan(layer, look, self.scratch, &meter, &mut hits);
+        if meter.gave_up.get() {
+            self.missing(Shortfall::Fuel);
+        }
         let mut flow = self.judge(&hits, layer, view);
         self.hits = hits;
         if scanned.is_err() && flow.is_continue() {
@@ -506,6 +535,28 @@ enum Opening {
 /// Whether layers of this type are opened as messages.
 fn is_message(file_type: FileType) -> bool {
     matches!(file_type, FileType::MAIL | FileType::MHTML)
+}
+
+/// The perceptual hash of a picture; notes why there is none.
+#[cfg(feature = "picture")]
+fn picture_hash(
+    bytes: &[u8],
+    budget: &Budget<'_>,
+    unread: &Cell<Option<Shortfall>>,
+) -> Option<u64> {
+    let hash = quahog_content::picture::hash(bytes, budget);
+    hash.map_err(|reason| unread.set(Some(reason))).ok()
+}
+
+/// Notes that a picture was not looked at: this build cannot read any.
+#[cfg(not(feature = "picture"))]
+fn picture_hash(
+    _bytes: &[u8],
+    _budget: &Budget<'_>,
+    unread: &Cell<Option<Shortfall>>,
+) -> Option<u64> {
+    unread.set(Some(Shortfall::Unsupported));
+    None
 }
 
 /// Adds a detection, once for each name and object.
