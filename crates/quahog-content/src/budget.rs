@@ -103,6 +103,7 @@ pub struct Budget<'c> {
     until_check: Cell<u64>,
     deadline: Option<Instant>,
     cancel: Option<&'c AtomicBool>,
+    passwords: &'c [Vec<u8>],
 }
 
 /// Fuel between two looks at the clock and the cancel flag.
@@ -119,6 +120,7 @@ impl<'c> Budget<'c> {
             until_check: Cell::new(0),
             deadline: None,
             cancel: None,
+            passwords: &[],
         }
     }
 
@@ -132,6 +134,17 @@ impl<'c> Budget<'c> {
     pub fn cancel(mut self, flag: Option<&'c AtomicBool>) -> Budget<'c> {
         self.cancel = flag;
         self
+    }
+
+    /// Passwords to try on encrypted members of archives, the last one first.
+    pub fn passwords(mut self, passwords: &'c [Vec<u8>]) -> Budget<'c> {
+        self.passwords = passwords;
+        self
+    }
+
+    /// The passwords that are tried.
+    pub fn known_passwords(&self) -> &'c [Vec<u8>] {
+        self.passwords
     }
 
     /// The limits that this budget was made from.

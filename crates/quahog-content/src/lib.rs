@@ -35,6 +35,7 @@ mod budget;
 mod part;
 
 mod archive;
+pub mod damage;
 mod mail;
 #[cfg(feature = "picture")]
 pub mod picture;

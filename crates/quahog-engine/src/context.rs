@@ -139,6 +139,21 @@ impl<'a> Layer<'a> {
     }
 }
 
+/// What a container says of a part, before the part is looked at.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PartEntry<'p> {
+    /// The part's name; empty if it has none.
+    pub name: &'p [u8],
+    /// The bytes that it takes in the container.
+    pub packed_size: u64,
+    /// The bytes of the part itself.
+    pub size: u64,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// Its position, from 1; 0 in messages.
+    pub position: u64,
+}
+
 /// The form in which a layer is looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Look {

@@ -12,9 +12,10 @@ use quahog_sig::model::{
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::context::{Layer, Look};
+use crate::context::{Layer, Look, PartEntry};
 use crate::digest::{HashIndexes, digest_of};
 use crate::identify::{Identifier, Inside};
+use crate::lists::{Containers, Link, LinkAlert, LinkOptions, PhishingLists};
 use crate::meter::{Interrupted, Meter};
 use crate::offset::starts_in;
 use crate::plan::{self, Planned};
@@ -47,6 +48,8 @@ pub struct Segment {
     /// Regular expressions, compiled when they first run: a scan cannot tell
     /// whether another one was there before.
     pub(crate) matchers: Vec<OnceLock<Box<Matcher>>>,
+    containers: Containers,
+    phishing: PhishingLists,
 }
 
 /// What one kind of layer is searched for.
@@ -138,6 +141,8 @@ impl Segment {
             hashes: HashIndexes::new(|kind| set.hashes(kind)),
             parts: HashedPart::ALL.map(|part| HashIndexes::new(|kind| set.part_hashes(part, kind))),
             allowed: HashIndexes::new(|kind| set.allowed(kind)),
+            containers: Containers::new(&set)?,
+            phishing: PhishingLists::new(set.phishing())?,
             groups: std::array::from_fn(|_| groups.next().flatten()),
             set,
         })
@@ -192,6 +197,7 @@ pub struct Engine {
 struct Inner {
     segments: Vec<Arc<Segment>>,
     identifier: Identifier,
+    zip_passwords: Vec<Vec<u8>>,
     fingerprint: Fingerprint,
 }
 
@@ -271,7 +277,11 @@ impl Engine {
         let mut fingerprint = [0; 16];
         fingerprint.copy_from_slice(&digest[..16]);
         let fingerprint = Fingerprint(fingerprint);
-        Ok(Engine { inner: Arc::new(Inner { segments, identifier, fingerprint }) })
+        let passwords = segments.iter().flat_map(|segment| segment.set.passwords());
+        let for_zip = passwords.filter(|p| p.file_type.is_none_or(|t| t == FileType::ZIP));
+        let zip_passwords = for_zip.map(|password| password.bytes.to_vec()).collect();
+        let inner = Inner { segments, identifier, zip_passwords, fingerprint };
+        Ok(Engine { inner: Arc::new(inner) })
     }
 
     /// The segments, in the order of [`Hit::segment`].
@@ -361,6 +371,69 @@ impl Engine {
             SigKind::Logical => set.logical(hit.id.index())?.block.handler,
             _ => None,
         }
+    }
+
+    /// Passwords to try on zip archives, the last one first.
+    pub fn zip_passwords(&self) -> &[Vec<u8>] {
+        &self.inner.zip_passwords
+    }
+
+    /// Whether layers are to be searched before what is inside them is opened,
+    /// because a database asks for it.
+    pub fn is_raw_first(&self) -> bool {
+        self.inner.segments.iter().any(|segment| segment.set.is_raw_first())
+    }
+
+    /// Appends to `hits` every signature of container metadata that matches
+    /// what `container` says of a part.
+    ///
+    /// # Errors
+    ///
+    /// The meter called the scan off.
+    pub fn scan_entry(
+        &self,
+        container: &Layer<'_>,
+        entry: &PartEntry<'_>,
+        meter: &dyn Meter,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Interrupted> {
+        for (at, segment) in self.inner.segments.iter().enumerate() {
+            segment.containers.scan(&segment.set, container, entry, meter, |id| {
+                // Entries are judged before what their bytes hold.
+                let order = Order {
+                    stage: 0,
+                    window: 0,
+                    generic: false,
+                    not_plain: true,
+                    at: 0,
+                    segment: at,
+                    // Indexes are below 2^29.
+                    index: id.index() as u32,
+                };
+                hits.push(Hit { segment: at, id, span: None, order });
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether a phishing list is in force at all, be it to allow.
+    pub fn has_links(&self) -> bool {
+        self.inner.segments.iter().any(|segment| !segment.phishing.is_empty())
+    }
+
+    /// Judges a link of a message.
+    ///
+    /// # Errors
+    ///
+    /// The meter called the scan off.
+    pub fn check_link(
+        &self,
+        link: &Link<'_>,
+        options: LinkOptions,
+        meter: &dyn Meter,
+    ) -> Result<Option<LinkAlert>, Interrupted> {
+        let lists: Vec<_> = self.inner.segments.iter().map(|s| &s.phishing).collect();
+        crate::lists::check(&lists, link, options, meter)
     }
 
     /// Appends to `hits` every signature that matches a view of a layer, in

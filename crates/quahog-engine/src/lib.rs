@@ -43,15 +43,17 @@ pub mod exe;
 mod logic;
 
 mod digest;
+mod lists;
 mod literal;
 mod offset;
 mod plan;
 mod prefilter;
 mod verify;
 
-pub use crate::context::{Layer, Look, PictureHasher};
+pub use crate::context::{Layer, Look, PartEntry, PictureHasher};
 pub use crate::engine::{
     BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, is_weak,
 };
 pub use crate::identify::Inside;
+pub use crate::lists::{Link, LinkAlert, LinkKind, LinkOptions};
 pub use crate::meter::{Interrupted, Meter, Unmetered};

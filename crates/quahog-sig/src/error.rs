@@ -199,6 +199,15 @@ pub enum ErrorKind {
     /// The number of subsignatures is not what the expression asks for.
     #[error("number of subsignatures differs from the expression")]
     SubsignatureCount,
+    /// A list of phishing entries does not know this kind.
+    #[error("unknown kind of entry")]
+    PhishingKind,
+    /// A flag that is neither 0 nor 1 nor `*`, or a word of flags that is none.
+    #[error("malformed flag")]
+    Flag,
+    /// A password that cannot be read.
+    #[error("malformed password")]
+    Password,
     /// A size of 0, or of 4,294,967,295 and more.
     #[error("size must be `*` or 1 to 4294967294")]
     Size,
@@ -256,6 +265,9 @@ impl ErrorKind {
             ErrorKind::PcreTrigger => "pcre-trigger",
             ErrorKind::Regex(_) => "regex",
             ErrorKind::SubsignatureCount => "subsignature-count",
+            ErrorKind::PhishingKind => "phishing-kind",
+            ErrorKind::Flag => "flag",
+            ErrorKind::Password => "password",
             ErrorKind::Size => "size",
             ErrorKind::Target => "target",
             ErrorKind::TargetMissing => "target-missing",

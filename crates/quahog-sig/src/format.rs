@@ -159,25 +159,7 @@ impl Format {
 
     /// Whether [`SetBuilder::line`](crate::SetBuilder::line) reads it.
     pub fn is_read(self) -> bool {
-        use Grammar::{
-            AllowHash, Extended, FileHash, Icon, Ignore, ImportHash, Logical, Magic, SectionHash,
-            Simple,
-        };
-        let read = matches!(
-            self.grammar(),
-            AllowHash
-                | Extended
-                | FileHash
-                | Icon
-                | Ignore
-                | ImportHash
-                | Logical
-                | Magic
-                | SectionHash
-                | Simple
-        );
-        // "Self-protect first" reorders the scan; it has not been built.
-        read && self != Format::Sdb
+        !matches!(self.grammar(), Grammar::Bytecode | Grammar::Catalogue | Grammar::Yara)
     }
 }
 

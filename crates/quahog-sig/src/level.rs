@@ -29,8 +29,16 @@ impl Level {
                 (3, 4)
             }
             Grammar::Container => (10, 11),
+            Grammar::Feature => (2, 3),
+            Grammar::Ioc => (3, 4),
             Grammar::Magic => (6, 7),
-            Grammar::Logical => return Level::of_block(line),
+            Grammar::Logical | Grammar::Password => return Level::of_block(line),
+            Grammar::Certificate => return Level::of_certificate(line),
+            Grammar::Phishing => {
+                let levels = ast::Phishing::parse(line).ok().and_then(|entry| entry.levels);
+                let levels = levels.and_then(|levels| ast::levels_of(levels.text));
+                return levels.map_or(Level::Absent, |(min, max)| Level::Range(min, max));
+            }
             _ => return Level::Absent,
         };
         let mut fields = line.split(|&b| b == b':');
@@ -39,7 +47,11 @@ impl Level {
         // A hash line's level is read the way C's atoi reads: `abc` is 0.
         let lenient = matches!(
             format.grammar(),
-            Grammar::FileHash | Grammar::AllowHash | Grammar::SectionHash | Grammar::ImportHash
+            Grammar::FileHash
+                | Grammar::AllowHash
+                | Grammar::SectionHash
+                | Grammar::ImportHash
+                | Grammar::Feature
         );
         let read = |text: &[u8]| match ast::number(text) {
             Some(n) => Some(n),
@@ -59,6 +71,17 @@ impl Level {
         let value = block.split(|&b| b == b',').find_map(|a| a.strip_prefix(b"Engine:"));
         let Some(value) = value else { return Level::Absent };
         Level::parse_range(value)
+    }
+
+    /// The last fields of a rule for certificates.
+    fn of_certificate(line: &[u8]) -> Level {
+        let mut fields = line.split(|&b| b == b';').skip(11);
+        match (fields.next().map(ast::number), fields.next().map(ast::number)) {
+            (None, _) => Level::Absent,
+            (Some(Some(low)), None) => Level::Range(low, u32::MAX),
+            (Some(Some(low)), Some(Some(high))) => Level::Range(low, high),
+            _ => Level::Unreadable,
+        }
     }
 
     /// Reads `min-max`, where each side may be missing: an empty side is 0, as

@@ -30,6 +30,8 @@ mod lines;
 
 pub mod ast;
 pub mod body;
+pub mod ere;
+pub mod ioc;
 pub mod model;
 pub mod regex;
 

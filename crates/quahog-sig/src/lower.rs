@@ -1,5 +1,7 @@
 //! From syntax to meaning: whole signatures, or none.
 
+mod lists;
+
 use std::ops::Range;
 
 use crate::ast::{self, Extended, Field, Icon, Logical, Magic, Record, Simple, Subsignature};
@@ -41,6 +43,8 @@ pub enum Skip {
     Newer,
     /// Written for an older functionality level only.
     Obsolete,
+    /// Signatures of phishing were not asked for.
+    Phishing,
     /// Possibly unwanted applications were not asked for, or not of this category.
     Pua,
     /// `name==...` in a `.db`, or a target that nothing uses.
@@ -91,10 +95,13 @@ const MAX_ARENA: usize = u32::MAX as usize - (1 << 24);
 /// Admits lines into a [`SignatureSet`].
 #[derive(Clone, Debug, Default)]
 pub struct SetBuilder {
+    without_phishing: bool,
     columns: Columns,
     ignore: IgnoreList,
     pua: PuaFilter,
     strict_frames: bool,
+    /// How large all regular expressions are, written out.
+    expansion: usize,
     /// Where in `columns.blocks` the block that asks for nothing but a target is.
     plain_blocks: [Option<u32>; Target::COUNT],
 }
@@ -114,6 +121,13 @@ impl SetBuilder {
     /// Says which signatures of possibly unwanted applications load.
     pub fn pua(mut self, filter: PuaFilter) -> SetBuilder {
         self.pua = filter;
+        self
+    }
+
+    /// Whether signatures load whose names begin with `HTML.Phishing` or
+    /// `Email.Phishing`; by default they do.
+    pub fn phishing_signatures(mut self, load: bool) -> SetBuilder {
+        self.without_phishing = !load;
         self
     }
 
@@ -161,6 +175,12 @@ impl SetBuilder {
         let (subs, pcres) = (self.columns.subs.len(), self.columns.n_pcres);
         let line = NumberedLine { number, text: line, format };
         let admission = match Record::parse(format, line.text)? {
+            Record::Certificate(record) => lists::certificate(&record),
+            Record::Container(record) => self.container(line, &record),
+            Record::Feature(record) => self.feature(&record),
+            Record::Password(record) => self.password(&record),
+            Record::Phishing(record) => self.phishing(line, &record),
+            Record::ZipRar(record) => self.zip_rar(line, &record),
             Record::Extended(record) => self.extended(line, &record),
             Record::FileHash(record) => self.hash(line, record.hash, record.size, record.name),
             Record::Icon(record) => self.icon(line, &record),
@@ -201,6 +221,7 @@ impl SetBuilder {
         let full = self.columns.code.len() > MAX_ARENA
             || self.columns.bodies.len() >= MAX_ROWS
             || self.columns.logicals.len() >= MAX_ROWS
+            || self.columns.containers.len() >= MAX_ROWS
             || self
                 .columns
                 .hash_rows
@@ -212,6 +233,10 @@ impl SetBuilder {
         }
         if line.format.is_pua() && !self.pua.admits(name.text) {
             return Ok(Err(Skip::Pua));
+        }
+        let phishing: [&[u8]; 2] = [b"HTML.Phishing", b"Email.Phishing"];
+        if self.without_phishing && phishing.iter().any(|prefix| name.text.starts_with(prefix)) {
+            return Ok(Err(Skip::Phishing));
         }
         if self.ignore.covers(name.text, line.text) {
             return Ok(Err(Skip::Ignored));
@@ -275,6 +300,7 @@ impl SetBuilder {
             && body.items().len() >= 3;
         let code = CodeRange::new(start, self.columns.code.len());
         self.columns.bodies.push(BodyRow { target, offset, code, is_static });
+        self.columns.raw_first |= line.format == Format::Sdb;
         self.columns.body_rows.push(name, self.columns.sources.len() - 1, line.number);
         Ok(Admission::Admitted)
     }

@@ -20,11 +20,13 @@ pub mod conformance;
 
 mod case;
 
+pub mod entries;
 pub mod generate;
 
 pub mod builders;
 
 pub use self::case::{Case, Cases, ExpectedMatch, Found, cases};
+pub use self::entries::ContainerCase;
 pub use self::generate::ArbitraryCase;
 
 /// Decodes hex digits.

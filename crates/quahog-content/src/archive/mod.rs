@@ -4,6 +4,7 @@
 //! that may contradict each other. What they share is the deflate decoder
 //! below, which stops where the budget does.
 
+mod cipher;
 pub(crate) mod gzip;
 pub(crate) mod zip;
 

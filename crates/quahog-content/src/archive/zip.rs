@@ -33,6 +33,7 @@ use std::ops::ControlFlow;
 
 use memchr::memmem;
 
+use super::cipher::{self, Cipher};
 use super::{Ending, Inflater, decode_name};
 use crate::{Budget, Entry, Part, Shortfall, Visit};
 
@@ -310,7 +311,9 @@ impl<'b> Walk<'b, '_, '_> {
         if agreed {
             if self.handed_out.insert((start, ENCRYPTED, 0)) {
                 self.names.insert((start, name));
-                self.hand_out(name, entry, None, Some(Shortfall::Encrypted))?;
+                if !self.decrypted(at, start, main, local, entry)? {
+                    self.hand_out(name, entry, None, Some(Shortfall::Encrypted))?;
+                }
             }
         } else {
             let methods = [main.method, local.method];
@@ -343,6 +346,70 @@ impl<'b> Walk<'b, '_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Hands out a member that one of the passwords opens, if one does; the
+    /// last one is tried first.
+    fn decrypted(
+        &mut self,
+        at: usize,
+        start: usize,
+        main: &Claim<'b>,
+        local: &Claim<'b>,
+        entry: Entry,
+    ) -> Result<bool, Stop> {
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let lengths = [main.packed_size, local.packed_size].map(usize::try_from);
+        let mut lengths = lengths.into_iter().flatten();
+        let Some(data) = lengths.find_map(|length| rest.get(..length).filter(|d| !d.is_empty()))
+        else {
+            return Ok(false);
+        };
+        let Some((header, data)) = data.split_first_chunk::<{ cipher::HEADER }>() else {
+            return Ok(false);
+        };
+        if !matches!(main.method, STORED | DEFLATED) {
+            return Ok(false);
+        }
+        // The high byte of the checksum, or of the time where that follows.
+        let time = self.bytes.get(at + 11).copied();
+        let checks = [Some((main.crc32 >> 24) as u8), Some((local.crc32 >> 24) as u8), time];
+        for password in self.budget.known_passwords().iter().rev() {
+            self.budget.tick(2 * cipher::HEADER as u64)?;
+            let (mut cipher, mut header) = (Cipher::new(password), *header);
+            cipher.decrypt(&mut header);
+            if !checks.contains(&header.last().copied()) || data.len() as u64 > self.data_left {
+                continue;
+            }
+            self.data_left -= data.len() as u64;
+            self.budget.tick(data.len() as u64)?;
+            let mut plain = data.to_vec();
+            cipher.decrypt(&mut plain);
+            let (room, over) = self.budget.part_room();
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let mut shortfall = None;
+            if main.method == DEFLATED {
+                let packed = std::mem::take(&mut plain);
+                match self.inflater.run(&packed, &mut plain, room, self.budget).1 {
+                    Ending::Complete => {}
+                    Ending::Damaged => continue,
+                    Ending::Full => shortfall = Some(over),
+                    Ending::Stopped(why) => return Err(why.into()),
+                }
+            } else if plain.len() > room {
+                plain.truncate(room);
+                shortfall = Some(over);
+            }
+            // One wrong password of some hundreds passes the check above.
+            let sum = crc32(&plain);
+            if shortfall.is_none() && ![main.crc32, local.crc32].contains(&sum) {
+                continue;
+            }
+            self.budget.spend(plain.len() as u64);
+            self.hand_out(main.name, entry, Some(&plain), shortfall)?;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// Stored data: a slice of the archive for each size claimed.

@@ -2,10 +2,12 @@
 //!
 //! [`plain`] folds case and white space of any text. [`html`] makes the three
 //! views of an HTML document and finds the payloads of its `data:` URLs; its
-//! scripts are written anew by an inner module.
+//! scripts are written anew by an inner module. [`links`] finds where the links of
+//! an HTML document lead, and what they show.
 
 pub mod plain;
 
 mod entities;
 pub mod html;
+pub mod links;
 mod script;

@@ -1,4 +1,5 @@
 //! Normalised views of text.
 
 mod html;
+mod links;
 mod plain;

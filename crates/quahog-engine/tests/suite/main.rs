@@ -1,5 +1,6 @@
 //! The engine held to the reference interpreter and to the cases.
 
+mod containers;
 mod exe;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,24 +5,31 @@
 //! anything, is decided by [`SetBuilder`](crate::SetBuilder). `Display` gives
 //! the line back.
 
+mod container;
 mod exe;
 mod extended;
 mod hash;
 mod lists;
 mod logical;
 mod magic;
+mod phishing;
+mod settings;
 mod subsignature;
 
 use std::fmt;
 
 use crate::{Error, ErrorKind, Format, Grammar, Span};
 
+pub use container::{Container, ZipRar};
 pub use exe::{Icon, SectionHash};
 pub use extended::{Extended, Simple};
 pub use hash::FileHash;
 pub use lists::Ignore;
 pub use logical::{Attribute, Logical, Subsignature};
 pub use magic::Magic;
+pub use phishing::Phishing;
+pub(crate) use phishing::levels_of;
+pub use settings::{Certificate, Feature, Password};
 pub use subsignature::{ByteCompare, FuzzyImage, Macro, Pcre};
 
 /// A field of a line.
@@ -94,9 +101,15 @@ fn whole(line: &[u8]) -> Span {
 /// One parsed line.
 #[derive(Clone, Debug)]
 pub enum Record<'l> {
+    /// `.crb`
+    Certificate(Certificate<'l>),
+    /// `.cdb`
+    Container(Container<'l>),
     /// `.ndb`, `.ndu`
     Extended(Extended<'l>),
-    /// `.hdb`, `.hsb`, `.fp`, `.imp`, ...
+    /// `.cfg`
+    Feature(Feature<'l>),
+    /// `.hdb`, `.hsb`, `.fp`, `.imp`, ..., and what an `.ioc` amounts to
     FileHash(FileHash<'l>),
     /// `.idb`
     Icon(Icon<'l>),
@@ -108,8 +121,14 @@ pub enum Record<'l> {
     Magic(Magic<'l>),
     /// `.mdb`, `.msb`, `.mdu`, `.msu`
     SectionHash(SectionHash<'l>),
+    /// `.pwdb`
+    Password(Password<'l>),
+    /// `.pdb`, `.wdb`, `.gdb`
+    Phishing(Phishing<'l>),
     /// `.db`
     Simple(Simple<'l>),
+    /// `.zmd`, `.rmd`
+    ZipRar(ZipRar<'l>),
 }
 
 impl<'l> Record<'l> {
@@ -120,8 +139,11 @@ impl<'l> Record<'l> {
     /// The fields are too few or too many, or the format is not read.
     pub fn parse(format: Format, line: &'l [u8]) -> Result<Record<'l>, Error> {
         match format.grammar() {
+            Grammar::Certificate => Certificate::parse(line).map(Record::Certificate),
+            Grammar::Container => Container::parse(line).map(Record::Container),
             Grammar::Extended => Extended::parse(line).map(Record::Extended),
-            Grammar::FileHash | Grammar::AllowHash | Grammar::ImportHash => {
+            Grammar::Feature => Feature::parse(line).map(Record::Feature),
+            Grammar::FileHash | Grammar::AllowHash | Grammar::ImportHash | Grammar::Ioc => {
                 FileHash::parse(line).map(Record::FileHash)
             }
             Grammar::Icon => Icon::parse(line).map(Record::Icon),
@@ -129,7 +151,10 @@ impl<'l> Record<'l> {
             Grammar::Logical => Logical::parse(line).map(Record::Logical),
             Grammar::Magic => Magic::parse(line).map(Record::Magic),
             Grammar::SectionHash => SectionHash::parse(line).map(Record::SectionHash),
+            Grammar::Password => Password::parse(line).map(Record::Password),
+            Grammar::Phishing => Phishing::parse(line).map(Record::Phishing),
             Grammar::Simple => Simple::parse(line).map(Record::Simple),
+            Grammar::ZipRar => ZipRar::parse(line).map(Record::ZipRar),
             _ => Err(Error::new(ErrorKind::Unsupported(format.extension()), whole(line))),
         }
     }

@@ -8,6 +8,7 @@ mod block;
 mod expression;
 mod file_type;
 mod icon;
+pub(crate) mod lists;
 mod offset;
 pub(crate) mod set;
 pub(crate) mod subsignature;
@@ -17,6 +18,7 @@ pub use block::{Block, Range};
 pub use expression::{Comparison, Expression, Op, Sign, Value};
 pub use file_type::FileType;
 pub use icon::{Areas, IconMetrics};
+pub use lists::{Container, Password, Phishing, Regex, SizeRange, UrlAlert, UrlHash};
 pub use offset::{Base, Offset};
 pub(crate) use set::Columns;
 pub use set::{

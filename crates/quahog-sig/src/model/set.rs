@@ -5,8 +5,10 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::body::Pattern;
+use crate::model::lists::{ContainerRow, PasswordRow, PhishingColumns};
 use crate::model::{
-    Block, ByteCompare, Expression, FileType, IconMetrics, Macro, Offset, Pcre, Target,
+    Block, ByteCompare, Container, Expression, FileType, IconMetrics, Macro, Offset, Password,
+    Pcre, Phishing, Target,
 };
 use crate::regex::Flags;
 
@@ -21,6 +23,8 @@ pub enum SigKind {
     PartHash(HashedPart, DigestKind),
     /// A logical signature.
     Logical,
+    /// A signature of container metadata.
+    Container,
 }
 
 /// A part of an executable that hashes are made of.
@@ -85,6 +89,7 @@ impl SigId {
             SigKind::Logical => 1,
             SigKind::Hash(kind) => 2 + kind as u32,
             SigKind::PartHash(part, kind) => 5 + 3 * part as u32 + kind as u32,
+            SigKind::Container => 11,
         };
         // The mask cuts what the builder never lets grow.
         SigId(tag << KIND_SHIFT | (index as u32 & ((1 << KIND_SHIFT) - 1)))
@@ -98,11 +103,12 @@ impl SigId {
             2 => SigKind::Hash(DigestKind::Md5),
             3 => SigKind::Hash(DigestKind::Sha1),
             4 => SigKind::Hash(DigestKind::Sha256),
-            tag => {
+            tag @ 5..11 => {
                 let part = if tag < 8 { HashedPart::Section } else { HashedPart::Imports };
                 let kind = DigestKind::ALL[(tag as usize - 5) % 3];
                 SigKind::PartHash(part, kind)
             }
+            _ => SigKind::Container,
         }
     }
 
@@ -352,6 +358,10 @@ impl CodeRange {
     fn len(self) -> u32 {
         self.end - self.start
     }
+
+    pub(crate) fn of(self, code: &[u8]) -> &[u8] {
+        code.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
 }
 
 /// A body signature.
@@ -457,6 +467,12 @@ pub(crate) struct Columns {
     pub(crate) parts: [[HashColumns; 3]; 2],
     pub(crate) icons: Vec<IconRow>,
     pub(crate) magics: Vec<MagicRow>,
+    pub(crate) container_rows: Rows,
+    pub(crate) containers: Vec<ContainerRow>,
+    pub(crate) phishing: PhishingColumns,
+    pub(crate) passwords: Vec<PasswordRow>,
+    /// A "self-protect first" database is there.
+    pub(crate) raw_first: bool,
 }
 
 /// Checked signatures, ready to be compiled. Immutable.
@@ -466,13 +482,15 @@ pub struct SignatureSet {
 }
 
 impl SignatureSet {
-    /// The number of signatures, entries of allow lists among them.
+    /// The number of signatures, entries of allow lists, phishing lists and
+    /// passwords among them.
     pub fn len(&self) -> usize {
         let columns = &self.columns;
         let hashes: usize = columns.hashes.iter().map(HashColumns::len).sum();
         let allowed: usize = columns.allowed.iter().map(HashColumns::len).sum();
         let parts: usize = columns.parts.iter().flatten().map(HashColumns::len).sum();
-        columns.bodies.len() + columns.logicals.len() + hashes + allowed + parts
+        let lists = columns.containers.len() + columns.phishing.len() + columns.passwords.len();
+        columns.bodies.len() + columns.logicals.len() + hashes + allowed + parts + lists
     }
 
     /// Whether there are none.
@@ -602,6 +620,40 @@ impl SignatureSet {
         })
     }
 
+    /// The signatures of container metadata, in the order of their lines.
+    pub fn containers(&self) -> impl ExactSizeIterator<Item = Container<'_>> {
+        self.columns.containers.iter().enumerate().map(|(index, row)| Container {
+            id: SigId::new(SigKind::Container, index),
+            file_type: row.file_type,
+            container_size: row.container_size,
+            packed_size: row.packed_size,
+            size: row.size,
+            encrypted: row.encrypted,
+            position: row.position,
+            pattern: row.pattern.map(|pattern| pattern.regex(&self.columns.code)),
+        })
+    }
+
+    /// The phishing lists.
+    pub fn phishing(&self) -> Phishing<'_> {
+        Phishing { columns: &self.columns.phishing, code: &self.columns.code }
+    }
+
+    /// Passwords of archives, in the order of their lines; the last is tried
+    /// first.
+    pub fn passwords(&self) -> impl ExactSizeIterator<Item = Password<'_>> {
+        self.columns
+            .passwords
+            .iter()
+            .map(|row| Password { file_type: row.file_type, bytes: self.code(row.code) })
+    }
+
+    /// Whether layers are to be searched before what is inside them, as a
+    /// `.sdb` asks for.
+    pub fn is_raw_first(&self) -> bool {
+        self.columns.raw_first
+    }
+
     /// A digest of everything that decides what the set finds and how it is
     /// named. Equal sets have equal digests.
     pub fn digest(&self) -> [u8; 32] {
@@ -629,8 +681,27 @@ impl SignatureSet {
         for row in &columns.icons {
             part(format!("{row:?}").as_bytes());
         }
-        let rows = columns.hash_rows.iter().chain(columns.part_rows.iter().flatten());
-        let rows = rows.chain([&columns.body_rows, &columns.logical_rows]);
+        for row in &columns.containers {
+            part(format!("{row:?}").as_bytes());
+        }
+        for row in &columns.passwords {
+            part(format!("{row:?}").as_bytes());
+        }
+        part(&[u8::from(columns.raw_first), u8::from(columns.phishing.is_off)]);
+        let phishing = &columns.phishing;
+        let lists = [&phishing.watched, &phishing.allowed];
+        lists.iter().for_each(|list| part(format!("{list:?}").as_bytes()));
+        let hosts = [&phishing.watched_hosts, &phishing.allowed_hosts];
+        hosts.iter().for_each(|list| part(format!("{list:?}").as_bytes()));
+        for (digest, alert) in phishing.url_digests.iter().zip(&phishing.url_alerts) {
+            part(digest);
+            part(&[*alert as u8]);
+        }
+        let rows = columns.hash_rows.iter().chain(columns.part_rows.iter().flatten()).chain([
+            &columns.body_rows,
+            &columns.logical_rows,
+            &columns.container_rows,
+        ]);
         for rows in rows {
             part(&rows.names);
         }
@@ -660,6 +731,7 @@ impl SignatureSet {
             SigKind::Hash(kind) => &self.columns.hash_rows[kind as usize],
             SigKind::PartHash(part, kind) => &self.columns.part_rows[part as usize][kind as usize],
             SigKind::Logical => &self.columns.logical_rows,
+            SigKind::Container => &self.columns.container_rows,
         }
     }
 
@@ -676,7 +748,7 @@ impl SignatureSet {
     }
 
     fn code(&self, range: CodeRange) -> &[u8] {
-        self.columns.code.get(range.start as usize..range.end as usize).unwrap_or_default()
+        range.of(&self.columns.code)
     }
 }
 
@@ -708,7 +780,8 @@ mod tests {
         let parts = HashedPart::ALL
             .into_iter()
             .flat_map(|part| DigestKind::ALL.map(|kind| SigKind::PartHash(part, kind)));
-        for kind in [SigKind::Body, SigKind::Logical].into_iter().chain(hashes).chain(parts) {
+        let others = [SigKind::Body, SigKind::Container, SigKind::Logical];
+        for kind in others.into_iter().chain(hashes).chain(parts) {
             let id = SigId::new(kind, 123_456_789);
             assert_eq!((id.kind(), id.index()), (kind, 123_456_789));
         }

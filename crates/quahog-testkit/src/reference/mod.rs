@@ -15,6 +15,7 @@
 //! | `exe` | 3.2, 4.1 what the headers of executables say |
 //! | `compare`, `pcre` | 4.6 byte compares, 4.7 regular expressions |
 //! | `hash` | 1 hash signatures and allow lists |
+//! | `container` | 5.1 container metadata, for an entry and not for a view |
 //!
 //! What the reference cannot decide (icons, the less plain regular
 //! expressions) it reads as far as loading refuses it and then names in
@@ -36,6 +37,7 @@
 
 pub mod body;
 mod compare;
+mod container;
 mod exe;
 mod file_type;
 mod hash;
@@ -48,6 +50,7 @@ use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
 use self::body::{Body, Demands, Modifiers};
+pub use self::container::{Entry, container_line_matches};
 use self::exe::Program;
 pub use self::hash::Digests;
 use self::hash::{Hash, md5_hex};

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use quahog_cvd::{Cvd, Kind, Trust, VerifiedCvd};
 use quahog_sig::ast::Ignore;
 use quahog_sig::{
-    Diagnostic, Format, Grammar, IgnoreList, Line, Lines, SetBuilder, Severity, SignatureSet,
+    Diagnostic, ErrorKind, Format, Grammar, IgnoreList, Line, Lines, SetBuilder, Severity,
+    SignatureSet, ioc,
 };
 
 use super::files::{self, NotRead, Opened};
@@ -56,8 +57,11 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
         }
     }
 
-    let mut builder =
-        SetBuilder::new().ignore(ignore).pua(config.pua.clone()).strict_frames(config.strict);
+    let mut builder = SetBuilder::new()
+        .ignore(ignore)
+        .pua(config.pua.clone())
+        .phishing_signatures(config.phishing_signatures)
+        .strict_frames(config.strict);
     let mut report = LoadReport::default();
     let mut any_text = false;
     for source in sources {
@@ -225,6 +229,21 @@ fn admit(
         return Ok(counts);
     }
     builder.source(&text.name, official);
+    if format.grammar() == Grammar::Ioc {
+        let name = text.name.rsplit('/').next().unwrap_or_default();
+        for (number, line) in ioc::lines(name, &text.bytes) {
+            counts.lines += 1;
+            match builder.line(format, number, line.as_bytes()) {
+                Ok(admission) => counts.admission(admission),
+                Err(error) => {
+                    counts.error(error.kind().severity());
+                    let line = line.as_bytes();
+                    report.keep(Diagnostic::new(&text.name, number, line, error));
+                }
+            }
+        }
+        return Ok(counts);
+    }
     let mut blank_before_end = None;
     for line in Lines::new(&text.bytes) {
         counts.lines += 1;
@@ -253,7 +272,11 @@ fn admit(
             Err(error) => {
                 let severity = error.kind().severity();
                 counts.error(severity);
-                if config.strict && severity == Severity::Malformed {
+                // A container of an unknown type is refused, like magic for one.
+                let typed = matches!(format.grammar(), Grammar::Container | Grammar::Magic);
+                let refused = severity == Severity::Malformed
+                    || typed && error.kind() == ErrorKind::FileTypeUnknown;
+                if config.strict && refused {
                     return Err(strict(text, line, error));
                 }
                 report.keep(Diagnostic::new(&text.name, line.number, line.text, error));
@@ -273,14 +296,15 @@ fn check_strictly(
     counts: Counts,
     blank: Option<Line<'_>>,
 ) -> Result<(), LoadError> {
-    if let Some(line) = blank {
+    let blanks_allowed = matches!(format.grammar(), Grammar::Phishing | Grammar::Feature);
+    if let Some(line) = blank.filter(|_| !blanks_allowed) {
         let kind = quahog_sig::ErrorKind::Blank;
         let span = quahog_sig::Span::new(0, line.text.len());
         return Err(strict(text, line, quahog_sig::Error::new(kind, span)));
     }
     let reason = match format.grammar() {
-        Grammar::Ignore => return Ok(()),
-        Grammar::Magic if counts.admitted == 0 => "no entry was loaded",
+        Grammar::Ignore | Grammar::Phishing | Grammar::Feature => return Ok(()),
+        Grammar::Magic | Grammar::Password if counts.admitted == 0 => "no entry was loaded",
         _ if counts.lines == 0 => "the file is empty",
         _ => return Ok(()),
     };

@@ -25,6 +25,7 @@ pub struct Config {
     pub(crate) paths: Vec<PathBuf>,
     pub(crate) pua: PuaFilter,
     pub(crate) strict: bool,
+    pub(crate) phishing_signatures: bool,
     pub(crate) official_only: bool,
     pub(crate) trust: TrustStore,
     pub(crate) limits: quahog_cvd::Limits,
@@ -37,6 +38,7 @@ impl Config {
             paths: paths.into_iter().map(Into::into).collect(),
             pua: PuaFilter::default(),
             strict: false,
+            phishing_signatures: true,
             official_only: false,
             trust: TrustStore::official(),
             limits: quahog_cvd::Limits::default(),
@@ -47,6 +49,13 @@ impl Config {
     /// default none do.
     pub fn pua(mut self, filter: PuaFilter) -> Config {
         self.pua = filter;
+        self
+    }
+
+    /// Whether signatures load whose names begin with `HTML.Phishing` or
+    /// `Email.Phishing`; by default they do. Phishing lists are another matter.
+    pub fn phishing_signatures(mut self, load: bool) -> Config {
+        self.phishing_signatures = load;
         self
     }
 

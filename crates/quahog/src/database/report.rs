@@ -192,7 +192,8 @@ pub struct Counts {
     pub obsolete: u64,
     /// Left out because possibly unwanted applications were not asked for.
     pub pua: u64,
-    /// Left out because their kind or target has no use.
+    /// Left out because their kind or target has no use, or because
+    /// signatures of phishing were not asked for.
     pub unused: u64,
     /// Left out because they break the rules of their format.
     pub malformed: u64,
@@ -216,7 +217,7 @@ impl Counts {
             Admission::Skipped(Skip::Newer) => self.newer += 1,
             Admission::Skipped(Skip::Obsolete) => self.obsolete += 1,
             Admission::Skipped(Skip::Pua) => self.pua += 1,
-            Admission::Skipped(Skip::Unused) => self.unused += 1,
+            Admission::Skipped(Skip::Phishing | Skip::Unused) => self.unused += 1,
         }
     }
 

@@ -56,7 +56,13 @@ impl Scanner {
         let Some(engine) = snapshot.engine() else {
             return ScanReport::unavailable(snapshot.generation());
         };
-        let budget = Budget::new(self.settings.limits)
+        let mut limits = self.settings.limits;
+        if let Some(most) = self.settings.recursion {
+            // As deep as clamscan reads multiparts, with that setting.
+            limits.mail_depth = limits.mail_depth.min(most.saturating_add(1));
+        }
+        let budget = Budget::new(limits)
+            .passwords(engine.zip_passwords())
             .deadline(self.settings.deadline.map(|limit| std::time::Instant::now() + limit))
             .cancel(self.settings.cancel.as_deref());
         let walk = walk::Walk::new(engine, &self.settings, &budget, &mut self.scratch);

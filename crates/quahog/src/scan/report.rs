@@ -95,8 +95,9 @@ impl Detection {
         &self.object
     }
 
-    /// The form of the object that was looked at: `raw`, `text`, `html`,
-    /// `html-tags` or `script`. Offsets count in that form.
+    /// What of the object was looked at: `raw`, `text`, `html`, `html-tags` or
+    /// `script`, in which offsets count; `entry` for what its container says of
+    /// it, `links`, or `limits`.
     pub fn view(&self) -> &'static str {
         self.view
     }
@@ -111,7 +112,8 @@ impl Detection {
         self.length
     }
 
-    /// The database of the signature: a file name, or `container/member`.
+    /// The database of the signature: a file name, or `container/member`; empty
+    /// for a heuristic, which stands in none.
     pub fn source(&self) -> &str {
         &self.source
     }

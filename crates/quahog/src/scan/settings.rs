@@ -42,6 +42,24 @@ pub struct Settings {
     pub archives: bool,
     /// Make views of HTML.
     pub html: bool,
+    /// Judge the links of HTML texts of messages by the phishing lists.
+    pub phishing: bool,
+    /// Report links that show `https:` and lead elsewhere, though no list
+    /// watches them.
+    pub alert_phishing_ssl: bool,
+    /// Report links that hide where they lead, though no list watches them.
+    pub alert_phishing_cloak: bool,
+    /// Report encrypted members of archives.
+    pub alert_encrypted_archives: bool,
+    /// Report encrypted documents.
+    pub alert_encrypted_documents: bool,
+    /// Report pictures whose frame is broken, as `Heuristics.Broken.Media.`
+    /// and what is wrong.
+    pub alert_broken_media: bool,
+    /// Report the first limit that keeps something from being looked at, as
+    /// `Heuristics.Limits.Exceeded.` and its name. It stands in the report's
+    /// completeness in any case.
+    pub alert_exceeded_limits: bool,
     /// Report weak detections (`PUA.`, `Heuristics.`) as soon as they are met,
     /// and not only if nothing else is found.
     pub heuristic_precedence: bool,
@@ -62,6 +80,13 @@ impl Default for Settings {
             mail: true,
             archives: true,
             html: true,
+            phishing: true,
+            alert_phishing_ssl: false,
+            alert_phishing_cloak: false,
+            alert_encrypted_archives: false,
+            alert_encrypted_documents: false,
+            alert_broken_media: false,
+            alert_exceeded_limits: false,
             heuristic_precedence: false,
         }
     }

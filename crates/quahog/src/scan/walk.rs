@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
-use quahog_content::text::{html, plain};
+use quahog_content::damage::{self, Picture};
+use quahog_content::text::{html, links, plain};
 use quahog_content::{Budget, Format, Part, Shortfall, open};
 use quahog_engine::{
-    Engine, Hit, Inside, Interrupted, Layer, Look, MIN_LAYER, Meter, PictureHasher, Scratch, exe,
-    is_weak,
+    Engine, Hit, Inside, Interrupted, Layer, Link, LinkKind, LinkOptions, Look, MIN_LAYER, Meter,
+    PartEntry, PictureHasher, Scratch, exe, is_weak,
 };
 use quahog_sig::model::{FileType, Target};
 
@@ -31,6 +32,8 @@ pub(crate) struct Walk<'w> {
     handlers: Vec<FileType>,
     /// Names of the parts around the current layer.
     path: Vec<String>,
+    /// A limit was met and reported as a detection.
+    limit_alerted: bool,
 }
 
 /// How deep a layer lies.
@@ -39,6 +42,19 @@ struct Depth {
     layers: u32,
     containers: u32,
     messages: u32,
+    /// Messages that are the whole body of the message around them. ClamAV
+    /// counts them apart from layers.
+    bodies: u32,
+}
+
+/// What is known of a buffer before it is typed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Origin {
+    assumed: Option<FileType>,
+    /// These are its first bytes only.
+    is_cut: bool,
+    /// It is a text of a message that a reader is shown as HTML.
+    has_links: bool,
 }
 
 /// Hands the engine's work to the budget.
@@ -81,6 +97,7 @@ impl<'w> Walk<'w> {
             hits: Vec::new(),
             handlers: Vec::new(),
             path: Vec::new(),
+            limit_alerted: false,
         }
     }
 
@@ -90,10 +107,14 @@ impl<'w> Walk<'w> {
         if cut.len() < input.len() {
             self.missing(Shortfall::PartBytes);
         }
-        let assumed = (self.settings.input == Input::Message).then_some(FileType::MAIL);
+        let origin = Origin {
+            assumed: (self.settings.input == Input::Message).then_some(FileType::MAIL),
+            is_cut: cut.len() < input.len(),
+            has_links: false,
+        };
         let depth = Depth { layers: 1, ..Depth::default() };
         // `Break` only means that enough is known.
-        let _ = self.layer(cut, assumed, None, depth);
+        let _ = self.layer(cut, origin, None, depth);
         let weak = std::mem::take(&mut self.weak);
         let found = &mut self.findings.detections;
         if self.settings.all_matches || found.is_empty() {
@@ -106,6 +127,14 @@ impl<'w> Walk<'w> {
     fn missing(&mut self, reason: Shortfall) {
         let object = self.object();
         self.findings.missing(reason, object);
+        if self.settings.alert_exceeded_limits
+            && !self.limit_alerted
+            && let Some(name) = limit_name(reason)
+        {
+            self.limit_alerted = true;
+            // Where it happened, enough is known or there is nothing more.
+            let _ = self.heuristic(name, "limits");
+        }
     }
 
     fn object(&self) -> String {
@@ -116,7 +145,7 @@ impl<'w> Walk<'w> {
     fn layer(
         &mut self,
         bytes: &[u8],
-        assumed: Option<FileType>,
+        origin: Origin,
         parent: Option<&Layer<'_>>,
         depth: Depth,
     ) -> ControlFlow<()> {
@@ -125,7 +154,7 @@ impl<'w> Walk<'w> {
         }
         self.findings.stats.layers += 1;
         self.findings.stats.layer_bytes += bytes.len() as u64;
-        let mut by_head = match assumed {
+        let mut by_head = match origin.assumed {
             Some(file_type) => file_type,
             None => self.engine.identify(bytes, self.scratch),
         };
@@ -146,22 +175,29 @@ impl<'w> Walk<'w> {
         if Target::of_raw(by_head) == Some(Target::GRAPHICS) {
             opened = opened.with_picture_hasher(PictureHasher::new(&hash));
         }
-        self.open(&opened, depth)?;
-        self.programs_of_universal(&opened, depth)?;
-        if by_head == FileType::HTML && self.settings.html && self.settings.normalize {
-            return self.html(&opened, depth);
-        }
         // Signatures for mail see what turns out to be MAIL. Of MHTML they do
         // not: that layer stays what its first bytes make it.
         let own = match message {
             Some(FileType::MHTML) => &Layer::new(bytes, by_head, parent),
             _ => &opened,
         };
-        let looked = self.look(own, Look::Raw, "raw");
-        if let Some(reason) = unread.take() {
-            self.missing(reason);
+        if origin.has_links && (by_head == FileType::HTML || by_head.is_text()) {
+            self.links(own)?;
         }
-        looked?;
+        self.damage(own)?;
+        let views_only = by_head == FileType::HTML && self.settings.html && self.settings.normalize;
+        let raw_first = self.engine.is_raw_first() && !views_only;
+        if raw_first {
+            self.raw(own, &unread)?;
+        }
+        self.open(&opened, depth, origin.is_cut)?;
+        self.programs_of_universal(&opened, depth)?;
+        if views_only {
+            return self.html(&opened, depth);
+        }
+        if !raw_first {
+            self.raw(own, &unread)?;
+        }
         self.handled(own, depth)?;
         self.program_inside(own, depth)?;
         if (by_head == FileType::HTML || inside.html) && !self.settings.normalize {
@@ -179,6 +215,15 @@ impl<'w> Walk<'w> {
             self.look(&Layer::view(&text, own), Look::Text, "text")?;
         }
         ControlFlow::Continue(())
+    }
+
+    /// Looks at a layer as it is.
+    fn raw(&mut self, layer: &Layer<'_>, unread: &Cell<Option<Shortfall>>) -> ControlFlow<()> {
+        let flow = self.look(layer, Look::Raw, "raw");
+        if let Some(reason) = unread.take() {
+            self.missing(reason);
+        }
+        flow
     }
 
     /// Walks bytes of `parent` that are a layer of their own, under the budget.
@@ -204,7 +249,9 @@ impl<'w> Walk<'w> {
         let flow = match self.budget.part() {
             Ok(()) => {
                 self.budget.spend(cut.len() as u64);
-                self.layer(cut, assumed, Some(parent), depth)
+                let is_cut = cut.len() < bytes.len();
+                let origin = Origin { assumed, is_cut, has_links: false };
+                self.layer(cut, origin, Some(parent), depth)
             }
             Err(shortfall) => {
                 self.missing(shortfall);
@@ -218,7 +265,7 @@ impl<'w> Walk<'w> {
     fn too_deep(&self, depth: Depth) -> bool {
         let limits = &self.settings.limits;
         match self.settings.recursion {
-            Some(most) => depth.layers > most,
+            Some(most) => depth.layers > most || depth.bodies > most,
             None => depth.containers > limits.container_depth || depth.messages > limits.mail_depth,
         }
     }
@@ -287,11 +334,15 @@ impl<'w> Walk<'w> {
     }
 
     /// Opens a container and walks what is inside.
-    fn open(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
+    fn open(&mut self, layer: &Layer<'_>, depth: Depth, is_cut: bool) -> ControlFlow<()> {
         let inner = match self.format(layer.file_type()) {
             Opening::No => return ControlFlow::Continue(()),
             Opening::Unsupported => {
                 self.missing(Shortfall::Unsupported);
+                return ControlFlow::Continue(());
+            }
+            // What is left of an archive without its end would be guessed.
+            Opening::Yes(format) if is_cut && format != Format::Mail => {
                 return ControlFlow::Continue(());
             }
             Opening::Yes(format) => format,
@@ -316,6 +367,9 @@ impl<'w> Walk<'w> {
         });
         if let Some(shortfall) = shortfall {
             self.missing(shortfall);
+            if shortfall == Shortfall::Encrypted && flow.is_continue() {
+                flow = self.encrypted(layer);
+            }
         }
         flow
     }
@@ -336,13 +390,168 @@ impl<'w> Walk<'w> {
         let message = part.declared.as_deref().is_some_and(|declared| {
             matches!(declared, "message/rfc822" | "message/news" | "message/global")
         });
-        let assumed = message.then_some(FileType::MAIL);
-        let flow = match part.bytes {
-            Some(bytes) => self.layer(bytes, assumed, Some(parent), depth),
-            None => ControlFlow::Continue(()),
+        let is_body = message && part.bytes.is_some_and(|bytes| parent.bytes().ends_with(bytes));
+        let mut depth = depth;
+        if is_body {
+            depth.layers -= 1;
+            depth.bodies += 1;
+        }
+        let in_message = matches!(parent.file_type(), FileType::MAIL | FileType::MHTML);
+        let origin = Origin {
+            assumed: message.then_some(FileType::MAIL),
+            is_cut: matches!(part.shortfall, Some(Shortfall::PartBytes | Shortfall::TotalBytes)),
+            has_links: in_message
+                && self.settings.phishing
+                && matches!(part.declared.as_deref(), None | Some("text/html")),
         };
+        let mut flow = self.entry(part, name.unwrap_or_default(), parent);
+        if flow.is_continue()
+            && (part.entry.encrypted || part.shortfall == Some(Shortfall::Encrypted))
+        {
+            flow = self.encrypted(parent);
+        }
+        if flow.is_continue()
+            && let Some(bytes) = part.bytes
+        {
+            flow = self.layer(bytes, origin, Some(parent), depth);
+        }
         self.path.pop();
         flow
+    }
+
+    /// Has the engine look at what a container says of a part.
+    fn entry(&mut self, part: &Part<'_>, name: &str, parent: &Layer<'_>) -> ControlFlow<()> {
+        let entry = PartEntry {
+            name: name.as_bytes(),
+            packed_size: part.entry.packed_size,
+            size: part.entry.size,
+            encrypted: part.entry.encrypted,
+            position: part.entry.position.into(),
+        };
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.clear();
+        let meter = BudgetMeter::new(self.budget);
+        let mut scanned = self.engine.scan_entry(parent, &entry, &meter, &mut hits);
+        // ClamAV makes file names of those in messages, and signatures may be
+        // written for these.
+        if scanned.is_ok() && parent.file_type() == FileType::MAIL {
+            let plain = file_name(name);
+            if plain.as_bytes() != entry.name {
+                let entry = PartEntry { name: plain.as_bytes(), ..entry };
+                scanned = self.engine.scan_entry(parent, &entry, &meter, &mut hits);
+            }
+        }
+        let mut flow = self.judge(&hits, parent, "entry");
+        self.hits = hits;
+        if scanned.is_err() && flow.is_continue() {
+            flow = self.interrupted();
+        }
+        flow
+    }
+
+    /// Has the engine look at the links of a text of a message.
+    fn links(&mut self, layer: &Layer<'_>) -> ControlFlow<()> {
+        let options = LinkOptions {
+            ssl: self.settings.alert_phishing_ssl,
+            cloak: self.settings.alert_phishing_cloak,
+        };
+        if !self.engine.has_links() && options == LinkOptions::default() {
+            return ControlFlow::Continue(());
+        }
+        let meter = BudgetMeter::new(self.budget);
+        let (mut alerts, mut interrupted) = (Vec::new(), false);
+        let shortfall = links::links(layer.bytes(), self.budget, &mut |link| {
+            let kind = if link.is_image { LinkKind::Image } else { LinkKind::Text };
+            let link = Link { real: link.real, shown: link.shown, kind };
+            match self.engine.check_link(&link, options, &meter) {
+                Ok(None) => return ControlFlow::Continue(()),
+                Ok(Some(alert)) if alerts.contains(&alert) => return ControlFlow::Continue(()),
+                Ok(Some(alert)) => alerts.push(alert),
+                Err(Interrupted) => interrupted = true,
+            }
+            // ClamAV reports the first of a text.
+            if interrupted || !self.settings.all_matches {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        if !alerts.is_empty() && !self.engine.allows(layer) {
+            for alert in alerts {
+                self.heuristic(alert.name(), "links")?;
+            }
+        }
+        if let Some(shortfall) = shortfall {
+            self.missing(shortfall);
+        }
+        if interrupted { self.interrupted() } else { ControlFlow::Continue(()) }
+    }
+
+    /// Reports that the frame of a picture is broken, if that is asked for.
+    fn damage(&mut self, layer: &Layer<'_>) -> ControlFlow<()> {
+        if !self.settings.alert_broken_media {
+            return ControlFlow::Continue(());
+        }
+        let picture = match layer.file_type() {
+            FileType::GIF => Picture::Gif,
+            FileType::JPEG => Picture::Jpeg,
+            FileType::PNG => Picture::Png,
+            FileType::TIFF => Picture::Tiff,
+            _ => return ControlFlow::Continue(()),
+        };
+        match damage::of_picture(picture, layer.bytes(), self.budget) {
+            Ok(Some(fault)) if !self.engine.allows(layer) => {
+                self.heuristic(&format!("Heuristics.Broken.Media.{fault}"), "raw")
+            }
+            Ok(_) => ControlFlow::Continue(()),
+            Err(shortfall) => {
+                self.missing(shortfall);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Reports that there is something encrypted in a layer, if that is asked
+    /// for.
+    fn encrypted(&mut self, layer: &Layer<'_>) -> ControlFlow<()> {
+        let name = match layer.file_type() {
+            FileType::ZIP | FileType::ZIPSFX => "Heuristics.Encrypted.Zip",
+            FileType::RAR | FileType::RARSFX => "Heuristics.Encrypted.RAR",
+            FileType::SEVENZ | FileType::SEVENZSFX => "Heuristics.Encrypted.7Zip",
+            FileType::EGG | FileType::EGGSFX => "Heuristics.Encrypted.EGG",
+            FileType::PDF => "Heuristics.Encrypted.PDF",
+            FileType::MSOLE2 => "Heuristics.Encrypted.OLE2",
+            _ => return ControlFlow::Continue(()),
+        };
+        let document = matches!(layer.file_type(), FileType::PDF | FileType::MSOLE2);
+        let asked = match document {
+            true => self.settings.alert_encrypted_documents,
+            false => self.settings.alert_encrypted_archives,
+        };
+        if !asked || self.engine.allows(layer) {
+            return ControlFlow::Continue(());
+        }
+        self.heuristic(name, "entry")
+    }
+
+    /// Notes a detection that no signature stands for.
+    fn heuristic(&mut self, name: &str, view: &'static str) -> ControlFlow<()> {
+        let detection = Detection {
+            name: name.to_owned(),
+            object: self.object(),
+            view,
+            offset: None,
+            length: None,
+            source: String::new(),
+            line: 0,
+            weak: true,
+        };
+        if !self.settings.heuristic_precedence {
+            keep(&mut self.weak, detection);
+            return ControlFlow::Continue(());
+        }
+        keep(&mut self.findings.detections, detection);
+        if self.settings.all_matches { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
     /// Makes the views of HTML and looks at them; the raw bytes are not
@@ -371,7 +580,11 @@ impl<'w> Walk<'w> {
             }
             self.budget.spend(bytes.len() as u64);
             let flow = match charged {
-                Ok(()) => self.layer(bytes, None, Some(layer), depth),
+                Ok(()) => {
+                    let is_cut = bytes.len() < url.bytes.len();
+                    let origin = Origin { is_cut, ..Origin::default() };
+                    self.layer(bytes, origin, Some(layer), depth)
+                }
                 Err(shortfall) => {
                     self.missing(shortfall);
                     ControlFlow::Break(())
@@ -557,6 +770,26 @@ fn picture_hash(
 ) -> Option<u64> {
     unread.set(Some(Shortfall::Unsupported));
     None
+}
+
+/// The name by which a limit is reported; `None` for what is no limit of
+/// ClamAV's.
+fn limit_name(reason: Shortfall) -> Option<&'static str> {
+    Some(match reason {
+        Shortfall::PartBytes => "Heuristics.Limits.Exceeded.MaxFileSize",
+        Shortfall::TotalBytes => "Heuristics.Limits.Exceeded.MaxScanSize",
+        Shortfall::Depth => "Heuristics.Limits.Exceeded.MaxRecursion",
+        Shortfall::Parts => "Heuristics.Limits.Exceeded.MaxFiles",
+        Shortfall::Deadline | Shortfall::Fuel => "Heuristics.Limits.Exceeded.MaxScanTime",
+        _ => return None,
+    })
+}
+
+/// The file name that ClamAV makes of the name of a part of a message.
+fn file_name(name: &str) -> String {
+    let plain =
+        |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
+    name.chars().map(plain).collect()
 }
 
 /// Adds a detection, once for each name and object.

@@ -27,6 +27,12 @@ const COMPLETE: &[&str] = &[
     "ign",
     "pe",
     "elf",
+    "cdb",
+    "phish",
+    "limits",
+    "ftm",
+    "container",
+    "mail",
 ];
 
 fn complete(area: &str) -> bool {
@@ -50,7 +56,9 @@ fn run(case: &Case) -> Outcome {
             "--exclude-pua" => pua.exclude.push(value.to_owned()),
             "--include-pua" => pua.include.push(value.to_owned()),
             "--max-filesize" => limits.part_bytes = number(),
-            "--max-files" => limits.parts = number() as u32,
+            // The input is a file, too.
+            "--max-files" => limits.parts = (number() as u32).saturating_sub(1),
+            "--alert-exceeds-max" => settings.alert_exceeded_limits = value == "yes",
             "--max-recursion" => settings.recursion = Some(number() as u32),
             _ => return Outcome::Unsupported(format!("option {argument}")),
         }

@@ -129,7 +129,7 @@ fn an_unsigned_container_is_unofficial() {
 
 #[test]
 fn formats_that_are_not_read_are_counted_by_line() {
-    let folder = Folder::of(&[("x.ndb", LINE), ("x.cdb", "a\nb\n"), ("x.yar", "rule a {}")]);
+    let folder = Folder::of(&[("x.ndb", LINE), ("x.cbc", "a\nb\n"), ("x.cat", "binary")]);
     let (_, report) = load(&folder).expect("loads");
     assert_eq!(report.counts().not_read, 3);
 }

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod databases;
+mod lists;
 mod live;
 mod messages;
 mod programs;
