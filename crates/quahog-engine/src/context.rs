@@ -127,6 +127,15 @@ impl<'a> Layer<'a> {
         })
     }
 
+    /// The bytes that conditions on the file's own bytes speak of: those of the
+    /// layer itself for normalised text.
+    pub(crate) fn raw_bytes(&self) -> &'a [u8] {
+        match self.parent {
+            Some(parent) if self.is_view => parent.bytes,
+            _ => self.bytes,
+        }
+    }
+
     /// A digest of its bytes.
     ///
     /// Costs time linear in the bytes when first asked for.

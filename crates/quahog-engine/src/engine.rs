@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::context::{Layer, Look, PartEntry};
 use crate::digest::{HashIndexes, digest_of};
+use crate::exe::Executable;
 use crate::identify::{Identifier, Inside};
 use crate::lists::{Containers, Link, LinkAlert, LinkOptions, PhishingLists};
 use crate::meter::{Interrupted, Meter};
@@ -22,6 +23,7 @@ use crate::plan::{self, Planned};
 use crate::prefilter::{Prefilter, PrefilterBuilder, Seen, SigRef};
 use crate::verify::pcre::{Matcher, Stack};
 use crate::verify::{self, Buffers, Found, Want};
+use crate::yara;
 
 /// Why an engine could not be built.
 #[non_exhaustive]
@@ -50,6 +52,7 @@ pub struct Segment {
     pub(crate) matchers: Vec<OnceLock<Box<Matcher>>>,
     containers: Containers,
     phishing: PhishingLists,
+    regexes: yara::Regexes,
 }
 
 /// What one kind of layer is searched for.
@@ -88,6 +91,7 @@ impl Segment {
             .into_par_iter()
             .map(|logical| (logical.block.target, plan::of_logical(logical)))
             .collect();
+        let rules: Vec<_> = yara::triggers(&set).into_iter().map(Planned::literals).collect();
         let group = |target: Target| {
             let mut builder = PrefilterBuilder::default();
             let mut always = Vec::new();
@@ -110,6 +114,11 @@ impl Segment {
             }
             for (index, (_, triggers)) in logicals.iter().enumerate().filter(|(_, l)| here(l.0)) {
                 add(triggers, SigRef::logical(index));
+            }
+            // Rules are for layers of every kind; private ones only for others.
+            let shown = |index: &usize| set.yara_rule(*index).is_some_and(|rule| !rule.private);
+            for (index, triggers) in rules.iter().enumerate().filter(|(index, _)| shown(index)) {
+                add(triggers, SigRef::yara(index));
             }
             Ok(Group { prefilter: builder.build()?, always, pictures })
         };
@@ -138,6 +147,7 @@ impl Segment {
         Ok(Segment {
             macros,
             matchers,
+            regexes: yara::Regexes::new(&set)?,
             hashes: HashIndexes::new(|kind| set.hashes(kind)),
             parts: HashedPart::ALL.map(|part| HashIndexes::new(|kind| set.part_hashes(part, kind))),
             allowed: HashIndexes::new(|kind| set.allowed(kind)),
@@ -210,6 +220,7 @@ pub struct Scratch {
     pub(crate) backtracking: Stack,
     results: Vec<Option<Found>>,
     pub(crate) stack: Vec<Value>,
+    yara: yara::State,
 }
 
 /// A signature that matched a view.
@@ -492,8 +503,9 @@ impl Scan<'_, '_> {
         }
         let target = self.look.target(self.layer.file_type()).unwrap_or(Target::ANY);
         let Some(group) = self.segment.group(target) else { return Ok(()) };
-        let Scratch { seen, live, .. } = &mut *self.scratch;
+        let Scratch { seen, live, yara, .. } = &mut *self.scratch;
         live.clear();
+        yara.clear();
         group.prefilter.find(self.layer.bytes(), seen, self.meter, live)?;
         live.extend_from_slice(&group.always);
         // Only a raw picture has a hash, and only if one is asked for.
@@ -507,6 +519,10 @@ impl Scan<'_, '_> {
         live.sort_unstable();
         live.dedup();
         for at in 0..self.scratch.live.len() {
+            if let Some(index) = self.scratch.live[at].as_yara() {
+                self.yara(index)?;
+                continue;
+            }
             let (index, logical) = self.scratch.live[at].unpack();
             if logical {
                 self.logical(index)?;
@@ -673,6 +689,26 @@ impl Scan<'_, '_> {
         }
         self.scratch.results = results;
         holds.map(|_| ())
+    }
+
+    fn yara(&mut self, index: usize) -> Result<(), Interrupted> {
+        let segment = self.segment;
+        let Some(rule) = segment.set.yara_rule(index) else { return Ok(()) };
+        let bytes = self.layer.bytes();
+        // Scripts of HTML are looked at as text, too, but read as they are.
+        let is_html = matches!(self.layer.file_type(), FileType::HTML | FileType::HTML_UTF16);
+        let is_text = self.look == Look::Text && !is_html;
+        let raw = if is_text { self.layer.raw_bytes() } else { bytes };
+        let entry_point = self.layer.headers().sound().map_or(0, Executable::entry);
+        let view = yara::View { bytes, raw, entry_point };
+        let Scratch { yara: state, buffers, .. } = &mut *self.scratch;
+        let (set, regexes) = (&segment.set, &segment.regexes);
+        let held = yara::holds(set, regexes, index, view, state, buffers, self.meter)?;
+        if let Some(held) = held {
+            let order = self.order(3, Target::ANY, index);
+            self.hit(rule.id, held.span.map(|(start, end)| start..end), order);
+        }
+        Ok(())
     }
 
     /// Whether the layer is one that the block speaks of.

@@ -49,6 +49,7 @@ mod offset;
 mod plan;
 mod prefilter;
 mod verify;
+mod yara;
 
 pub use crate::context::{Layer, Look, PartEntry, PictureHasher};
 pub use crate::engine::{

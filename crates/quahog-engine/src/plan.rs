@@ -13,11 +13,11 @@ use crate::literal;
 use crate::verify::pcre;
 
 /// The longest trigger: longer ones make tables larger and hardly rarer.
-const MAX_TRIGGER: usize = 10;
+pub(crate) const MAX_TRIGGER: usize = 10;
 
 /// A literal, and the estimated number of places where it stands.
 #[derive(Clone, Debug, PartialEq)]
-struct Trigger {
+pub(crate) struct Trigger {
     mark: Mark,
     cost: f64,
 }
@@ -33,9 +33,21 @@ enum Mark {
 
 impl Trigger {
     fn literal(text: &[u8]) -> Trigger {
-        let cost = (-f64::from(literal::score(text)) / 4.0).exp2();
-        Trigger { mark: Mark::Literal(text.to_ascii_lowercase()), cost }
+        Trigger { mark: Mark::Literal(text.to_ascii_lowercase()), cost: cost_of(text) }
     }
+
+    /// The literal, if it is one.
+    pub(crate) fn into_literal(self) -> Option<Vec<u8>> {
+        match self.mark {
+            Mark::Literal(text) => Some(text),
+            Mark::Picture(_) => None,
+        }
+    }
+}
+
+/// The estimated number of places where a literal stands.
+pub(crate) fn cost_of(literal: &[u8]) -> f64 {
+    (-f64::from(literal::score(literal)) / 4.0).exp2()
 }
 
 /// The trigger of a pattern: the rarest window of a literal in any of its parts.
@@ -43,7 +55,7 @@ impl Trigger {
 /// Only literals before the cut of a part count, because what stands behind it
 /// may be missing at the end of the buffer. A part always has one: the run that
 /// ClamAV searches by lies before the cut.
-fn of_pattern(pattern: Pattern<'_>) -> Option<Trigger> {
+pub(crate) fn of_pattern(pattern: Pattern<'_>) -> Option<Trigger> {
     let literals = pattern.parts().flat_map(|part| {
         part.elements().take_while(|element| !matches!(element, Element::Cut { .. })).filter_map(
             |element| match element {
@@ -76,17 +88,21 @@ pub(crate) enum Planned {
 
 /// The trigger of a body signature.
 pub(crate) fn of_body(pattern: Pattern<'_>) -> Option<Vec<u8>> {
-    match of_pattern(pattern)?.mark {
-        Mark::Literal(text) => Some(text),
-        Mark::Picture(_) => None,
-    }
+    of_pattern(pattern)?.into_literal()
 }
 
 impl Planned {
     /// How a body signature is found, by its trigger.
     pub(crate) fn body(trigger: Option<Vec<u8>>) -> Planned {
-        match trigger {
-            Some(text) => Planned::With { literals: vec![text], pictures: Vec::new() },
+        Planned::literals(trigger.map(|text| vec![text]))
+    }
+
+    /// How a signature is found that matches only where one of these literals
+    /// stands; `None` if it may match without any.
+    pub(crate) fn literals(literals: Option<Vec<Vec<u8>>>) -> Planned {
+        match literals {
+            Some(literals) if literals.is_empty() => Planned::Never,
+            Some(literals) => Planned::With { literals, pictures: Vec::new() },
             None => Planned::Always,
         }
     }

@@ -18,6 +18,7 @@ use crate::meter::{Interrupted, Meter};
 pub(crate) struct SigRef(u32);
 
 const LOGICAL: u32 = 1 << 31;
+const YARA: u32 = 3 << 30;
 
 impl SigRef {
     // Sets hold less than 2^29 signatures of a kind.
@@ -29,7 +30,17 @@ impl SigRef {
         SigRef(index as u32 | LOGICAL)
     }
 
-    /// The index, and whether it is that of a logical signature.
+    pub(crate) fn yara(index: usize) -> SigRef {
+        SigRef(index as u32 | YARA)
+    }
+
+    /// The index of a YARA rule, if it is one.
+    pub(crate) fn as_yara(self) -> Option<usize> {
+        (self.0 & YARA == YARA).then_some((self.0 & !YARA) as usize)
+    }
+
+    /// The index, and whether it is that of a logical signature; not for YARA
+    /// rules.
     pub(crate) fn unpack(self) -> (usize, bool) {
         ((self.0 & !LOGICAL) as usize, self.0 & LOGICAL != 0)
     }

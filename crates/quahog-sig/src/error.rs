@@ -124,6 +124,9 @@ pub enum ErrorKind {
     /// A comparison after a group that has no operator of its own.
     #[error("comparison after a group without an operator")]
     ComparisonOfGroup,
+    /// A bytecode file without its two first lines.
+    #[error("expected `ClamBC..`, and the line that triggers the program")]
+    BytecodeHeader,
     /// Another byte was required here, such as the `}` of a gap.
     #[error("expected `{}`", char::from(*.0))]
     Expected(u8),
@@ -145,6 +148,9 @@ pub enum ErrorKind {
     /// A pattern for a target whose prefilter finds fewer than two bytes in it.
     #[error("fewer than two bytes to filter by before a long alternate")]
     FilterTooShort,
+    /// In a hex string of a rule: one byte on its own beside a jump.
+    #[error("one byte on its own beside a jump")]
+    HexByteAlone,
     /// Not a hexadecimal digit (or `?`, `(`, `{`, ... where a pattern allows them).
     #[error("expected a hexadecimal digit")]
     HexDigit,
@@ -157,6 +163,9 @@ pub enum ErrorKind {
     /// A distance between picture hashes other than 0.
     #[error("distance of a picture hash must be 0")]
     ImageDistance,
+    /// A word in a condition that names nothing.
+    #[error("unknown identifier")]
+    IdentifierUnknown,
     /// The functionality level is no number.
     #[error("functionality level is no number")]
     Level,
@@ -196,6 +205,30 @@ pub enum ErrorKind {
     /// A regular expression that PCRE2 refuses: what is wrong.
     #[error("malformed regular expression: {0}")]
     Regex(&'static str),
+    /// A regular expression that is none.
+    #[error("malformed regular expression")]
+    RegexSyntax,
+    /// A rule of the name of one before it.
+    #[error("a rule of this name stands before")]
+    RuleDuplicate,
+    /// In strict mode: a rule that ClamAV does not run, though it could be.
+    #[error("ClamAV does not run a rule with {0}")]
+    RuleRefused(&'static str),
+    /// A rule that breaks the grammar, and how.
+    #[error("{0}")]
+    RuleSyntax(&'static str),
+    /// A string of the name of one before it.
+    #[error("a string of this name stands before")]
+    StringDuplicate,
+    /// A string of no bytes.
+    #[error("empty string")]
+    StringEmpty,
+    /// A name of a string that the rule does not have.
+    #[error("unknown string")]
+    StringUnknown,
+    /// A string that the condition never speaks of.
+    #[error("string that the condition does not use")]
+    StringUnused,
     /// The number of subsignatures is not what the expression asks for.
     #[error("number of subsignatures differs from the expression")]
     SubsignatureCount,
@@ -239,6 +272,7 @@ impl ErrorKind {
             ErrorKind::AttributeUnknown => "attribute-unknown",
             ErrorKind::Blank => "blank",
             ErrorKind::ByteCompare(_) => "byte-compare",
+            ErrorKind::BytecodeHeader => "bytecode-header",
             ErrorKind::ComparisonOfGroup => "comparison-of-group",
             ErrorKind::Expected(_) => "expected",
             ErrorKind::ExpressionDepth => "expression-depth",
@@ -247,10 +281,12 @@ impl ErrorKind {
             ErrorKind::FieldCount => "field-count",
             ErrorKind::FileTypeUnknown => "file-type-unknown",
             ErrorKind::FilterTooShort => "filter-too-short",
+            ErrorKind::HexByteAlone => "hex-byte-alone",
             ErrorKind::HexDigit => "hex-digit",
             ErrorKind::HashLength => "hash-length",
             ErrorKind::IconMetrics => "icon-metrics",
             ErrorKind::ImageDistance => "image-distance",
+            ErrorKind::IdentifierUnknown => "identifier-unknown",
             ErrorKind::Level => "level",
             ErrorKind::Modifier => "modifier",
             ErrorKind::NameEmpty => "name-empty",
@@ -264,6 +300,14 @@ impl ErrorKind {
             ErrorKind::PatternTooShort => "pattern-too-short",
             ErrorKind::PcreTrigger => "pcre-trigger",
             ErrorKind::Regex(_) => "regex",
+            ErrorKind::RegexSyntax => "regex-syntax",
+            ErrorKind::RuleDuplicate => "rule-duplicate",
+            ErrorKind::RuleRefused(_) => "rule-refused",
+            ErrorKind::RuleSyntax(_) => "rule-syntax",
+            ErrorKind::StringDuplicate => "string-duplicate",
+            ErrorKind::StringEmpty => "string-empty",
+            ErrorKind::StringUnknown => "string-unknown",
+            ErrorKind::StringUnused => "string-unused",
             ErrorKind::SubsignatureCount => "subsignature-count",
             ErrorKind::PhishingKind => "phishing-kind",
             ErrorKind::Flag => "flag",
@@ -279,7 +323,9 @@ impl ErrorKind {
     /// What the error means for its source.
     pub fn severity(self) -> Severity {
         match self {
-            ErrorKind::AttributeUnknown | ErrorKind::FileTypeUnknown => Severity::Unknown,
+            ErrorKind::AttributeUnknown
+            | ErrorKind::FileTypeUnknown
+            | ErrorKind::IdentifierUnknown => Severity::Unknown,
             ErrorKind::Unsupported(_) => Severity::Unsupported,
             _ => Severity::Malformed,
         }

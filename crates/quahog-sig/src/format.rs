@@ -157,6 +157,13 @@ impl Format {
         matches!(self, Hdu | Hsu | Ldu | Mdu | Msu | Ndu)
     }
 
+    /// Whether a file is read as a whole, by
+    /// [`SetBuilder::document`](crate::SetBuilder::document), and not line by
+    /// line.
+    pub fn is_document(self) -> bool {
+        matches!(self.grammar(), Grammar::Bytecode | Grammar::Yara)
+    }
+
     /// Whether [`SetBuilder::line`](crate::SetBuilder::line) reads it.
     pub fn is_read(self) -> bool {
         !matches!(self.grammar(), Grammar::Bytecode | Grammar::Catalogue | Grammar::Yara)

@@ -35,9 +35,13 @@ pub mod ioc;
 pub mod model;
 pub mod regex;
 
+mod document;
 mod ignore;
 mod lower;
 
+pub mod yara;
+
+pub use crate::document::{Entry, Refusal};
 pub use crate::error::{Diagnostic, Error, ErrorKind, Severity, Span};
 pub use crate::format::{Format, Grammar};
 pub use crate::ignore::IgnoreList;

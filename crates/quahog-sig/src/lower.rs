@@ -32,6 +32,33 @@ pub enum Admission {
 pub enum Oddity {
     /// A hash of files of any size (`*`) that does not demand level 73.
     AnySizeLevel,
+    /// A rule with `uint16be` or its kin.
+    BigEndian,
+    /// A rule of more than 64 strings.
+    ManyStrings,
+    /// A rule behind one in error, whose strings ClamAV takes for its own.
+    RuleBefore,
+    /// A rule with a string of one byte.
+    ShortString,
+    /// A rule with a string that ClamAV cannot read as it is written: a comment
+    /// or carriage return in a hex string, or a very long text.
+    StringLayout,
+}
+
+impl Oddity {
+    /// What ClamAV refuses.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Oddity::AnySizeLevel => "a hash of any size below level 73",
+            Oddity::BigEndian => "big-endian numbers",
+            Oddity::ManyStrings => "more than 64 strings",
+            Oddity::RuleBefore => "strings of a rule before it, which is in error",
+            Oddity::ShortString => "a string of one byte",
+            Oddity::StringLayout => {
+                "a comment or carriage return in a hex string, or a very long text"
+            }
+        }
+    }
 }
 
 /// By which rule a line is left out.
@@ -96,8 +123,9 @@ const MAX_ARENA: usize = u32::MAX as usize - (1 << 24);
 #[derive(Clone, Debug, Default)]
 pub struct SetBuilder {
     without_phishing: bool,
-    columns: Columns,
-    ignore: IgnoreList,
+    pub(crate) columns: Columns,
+    pub(crate) ignore: IgnoreList,
+    pub(crate) yara: crate::yara::Names,
     pua: PuaFilter,
     strict_frames: bool,
     /// How large all regular expressions are, written out.
@@ -133,7 +161,8 @@ impl SetBuilder {
 
     /// Counts the fields of a line, and reads the expression of a logical one,
     /// before its level is looked at, as ClamAV does: a line for another engine
-    /// with a field too many is an error then.
+    /// with a field too many is an error then. Rules that ClamAV does not run
+    /// are left out, too.
     pub fn strict_frames(mut self, strict: bool) -> SetBuilder {
         self.strict_frames = strict;
         self
@@ -147,6 +176,18 @@ impl SetBuilder {
     /// Ends the building.
     pub fn finish(self) -> SignatureSet {
         SignatureSet { columns: self.columns }
+    }
+
+    /// Whether what ClamAV refuses is left out.
+    pub(crate) fn strict(&self) -> bool {
+        self.strict_frames
+    }
+
+    /// Whether the set has no room for one more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.columns.code.len() > MAX_ARENA
+            || self.columns.yara_strings.len() >= MAX_ROWS
+            || self.columns.yara.len() >= MAX_ROWS
     }
 
     /// Reads one line, which is neither blank nor a comment, and admits its
@@ -497,6 +538,7 @@ impl SetBuilder {
             wide_words: modifiers.wide,
             three_plain_bytes: false,
             filtered: target.is_filtered(),
+            short_parts: false,
         };
         let mut text = pattern.text.to_vec();
         if modifiers.fullword {

@@ -91,7 +91,7 @@ impl<'a> Arbitrary<'a> for ArbitraryCase {
 }
 
 /// The next number of Sebastiano Vigna's SplitMix64.
-fn split_mix(state: &mut u64) -> u64 {
+pub(crate) fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

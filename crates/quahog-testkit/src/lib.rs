@@ -22,12 +22,14 @@ mod case;
 
 pub mod entries;
 pub mod generate;
+mod generate_yara;
 
 pub mod builders;
 
 pub use self::case::{Case, Cases, ExpectedMatch, Found, cases};
 pub use self::entries::ContainerCase;
 pub use self::generate::ArbitraryCase;
+pub use self::generate_yara::YaraCase;
 
 /// Decodes hex digits.
 fn hex(text: &str) -> Option<Vec<u8>> {

@@ -79,9 +79,6 @@ struct Reached {
 
 /// Finds the matches of `pattern` whose first part starts in `starts`.
 ///
-/// Takes time linear in the buffer for each part, plus the occurrences of its
-/// literal times its length.
-///
 /// # Errors
 ///
 /// The meter called the scan off.
@@ -104,6 +101,9 @@ pub(crate) fn search(
 
 /// Hands each match that [`search`] counts to `add`, its start and its end,
 /// until that wants no more.
+///
+/// Takes time linear in the buffer for each part, plus the occurrences of its
+/// literal times its length.
 ///
 /// # Errors
 ///
@@ -175,11 +175,13 @@ pub(crate) fn visit(
 /// The start of the chain that reaches a part at `start` over `gap`, if any does.
 fn reaching(reached: &[Reached], gap: Gap, start: usize) -> Option<usize> {
     let nearest = start.checked_sub(gap.min as usize)?;
-    // `reached` is sorted by end: the last one that is near enough decides.
-    let at = reached.partition_point(|r| r.end <= nearest).checked_sub(1)?;
-    let reach = reached[at];
-    let far = gap.max != u32::MAX && start - reach.end > gap.max as usize;
-    (!far).then_some(reach.start)
+    // `reached` is sorted by end: the first one that is not too far decides, so
+    // that the longest chain is told.
+    let first = match gap.max {
+        u32::MAX => 0,
+        max => reached.partition_point(|r| start.saturating_sub(r.end) > max as usize),
+    };
+    reached.get(first).filter(|r| r.end <= nearest).map(|r| r.start)
 }
 
 /// Remembers the ends of a part; before an open gap the earliest is enough.

@@ -5,6 +5,7 @@
 //! anything, is decided by [`SetBuilder`](crate::SetBuilder). `Display` gives
 //! the line back.
 
+mod bytecode;
 mod container;
 mod exe;
 mod extended;
@@ -20,6 +21,7 @@ use std::fmt;
 
 use crate::{Error, ErrorKind, Format, Grammar, Span};
 
+pub use bytecode::Bytecode;
 pub use container::{Container, ZipRar};
 pub use exe::{Icon, SectionHash};
 pub use extended::{Extended, Simple};

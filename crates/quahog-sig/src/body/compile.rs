@@ -24,6 +24,8 @@ pub struct Rules {
     /// The targets whose prefilter wants two bytes before a long alternate
     /// (0, 1, 4 and 7).
     pub filtered: bool,
+    /// A part may do without two adjacent exact bytes.
+    pub short_parts: bool,
 }
 
 /// The most elements that a part may have.
@@ -292,7 +294,9 @@ impl PartUnits<'_, '_> {
         if elements > MAX_ELEMENTS {
             return Err(self.error(ErrorKind::PartTooLong));
         }
-        if !units.windows(2).any(|pair| pair[0].is_exact() && pair[1].is_exact()) {
+        if !rules.short_parts
+            && !units.windows(2).any(|pair| pair[0].is_exact() && pair[1].is_exact())
+        {
             return Err(self.error(ErrorKind::PartTooShort));
         }
         if rules.filtered {

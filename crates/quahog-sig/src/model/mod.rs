@@ -23,7 +23,7 @@ pub use offset::{Base, Offset};
 pub(crate) use set::Columns;
 pub use set::{
     Body, Digest, DigestKind, HashColumns, HashEntry, HashedPart, Icon, Logical, Magic, MagicKind,
-    Origin, SigId, SigKind, SignatureSet, Subsignature,
+    Origin, SigId, SigKind, SignatureSet, Subsignature, YaraRule, YaraString,
 };
 pub use subsignature::{ByteCompare, ByteOrder, Macro, NumberForm, NumberTest, Pcre};
 pub use target::Target;

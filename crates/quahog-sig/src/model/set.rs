@@ -11,6 +11,7 @@ use crate::model::{
     Pcre, Phishing, Target,
 };
 use crate::regex::Flags;
+use crate::yara::Program;
 
 /// A kind of signature.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -25,6 +26,8 @@ pub enum SigKind {
     Logical,
     /// A signature of container metadata.
     Container,
+    /// A YARA rule.
+    Yara,
 }
 
 /// A part of an executable that hashes are made of.
@@ -90,6 +93,7 @@ impl SigId {
             SigKind::Hash(kind) => 2 + kind as u32,
             SigKind::PartHash(part, kind) => 5 + 3 * part as u32 + kind as u32,
             SigKind::Container => 11,
+            SigKind::Yara => 12,
         };
         // The mask cuts what the builder never lets grow.
         SigId(tag << KIND_SHIFT | (index as u32 & ((1 << KIND_SHIFT) - 1)))
@@ -108,7 +112,8 @@ impl SigId {
                 let kind = DigestKind::ALL[(tag as usize - 5) % 3];
                 SigKind::PartHash(part, kind)
             }
-            _ => SigKind::Container,
+            11 => SigKind::Container,
+            _ => SigKind::Yara,
         }
     }
 
@@ -292,6 +297,23 @@ pub(crate) enum SubKind {
 }
 
 #[derive(Clone, Debug)]
+pub(crate) struct YaraRow {
+    pub(crate) program: CodeRange,
+    pub(crate) first_string: u32,
+    pub(crate) n_strings: u32,
+    pub(crate) private: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct YaraStringRow {
+    /// A pattern, or the text of a regular expression.
+    pub(crate) code: CodeRange,
+    /// The plain form beside the wide one.
+    pub(crate) second: Option<CodeRange>,
+    pub(crate) is_regex: bool,
+}
+
+#[derive(Clone, Debug)]
 pub(crate) struct MagicRow {
     pub(crate) kind: MagicKind,
     pub(crate) offset: Offset,
@@ -441,6 +463,36 @@ impl<'s> Logical<'s> {
     }
 }
 
+/// A YARA rule. It is for layers of every kind.
+#[derive(Clone, Copy, Debug)]
+pub struct YaraRule<'s> {
+    /// Its identity.
+    pub id: SigId,
+    /// What must hold.
+    pub condition: Program<'s>,
+    /// It is for other rules, and reports nothing.
+    pub private: bool,
+    /// Where its strings begin among those of all rules.
+    pub first_string: usize,
+    /// How many strings it has.
+    pub n_strings: usize,
+}
+
+/// A string of a YARA rule.
+#[derive(Clone, Copy, Debug)]
+pub enum YaraString<'s> {
+    /// A body pattern, or two whose matches add up.
+    Pattern {
+        /// What is looked for.
+        pattern: Pattern<'s>,
+        /// The plain form beside a wide one.
+        second: Option<Pattern<'s>>,
+    },
+    /// A regular expression in the common language of
+    /// [`yara`](crate::yara); only its first match counts.
+    Regex(&'s [u8]),
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) name: String,
@@ -473,6 +525,9 @@ pub(crate) struct Columns {
     pub(crate) passwords: Vec<PasswordRow>,
     /// A "self-protect first" database is there.
     pub(crate) raw_first: bool,
+    pub(crate) yara_rows: Rows,
+    pub(crate) yara: Vec<YaraRow>,
+    pub(crate) yara_strings: Vec<YaraStringRow>,
 }
 
 /// Checked signatures, ready to be compiled. Immutable.
@@ -490,7 +545,13 @@ impl SignatureSet {
         let allowed: usize = columns.allowed.iter().map(HashColumns::len).sum();
         let parts: usize = columns.parts.iter().flatten().map(HashColumns::len).sum();
         let lists = columns.containers.len() + columns.phishing.len() + columns.passwords.len();
-        columns.bodies.len() + columns.logicals.len() + hashes + allowed + parts + lists
+        columns.bodies.len()
+            + columns.logicals.len()
+            + columns.yara.len()
+            + hashes
+            + allowed
+            + parts
+            + lists
     }
 
     /// Whether there are none.
@@ -537,6 +598,46 @@ impl SignatureSet {
             set: self,
             first_sub: row.first_sub,
             n_subs: row.n_subs,
+        }
+    }
+
+    /// The YARA rules, in the order of their texts.
+    pub fn yara_rules(&self) -> impl ExactSizeIterator<Item = YaraRule<'_>> {
+        self.columns.yara.iter().enumerate().map(|(index, row)| self.yara_of(index, row))
+    }
+
+    /// A YARA rule by its position.
+    pub fn yara_rule(&self, index: usize) -> Option<YaraRule<'_>> {
+        Some(self.yara_of(index, self.columns.yara.get(index)?))
+    }
+
+    fn yara_of(&self, index: usize, row: &YaraRow) -> YaraRule<'_> {
+        YaraRule {
+            id: SigId::new(SigKind::Yara, index),
+            condition: Program::new(self.code(row.program)),
+            private: row.private,
+            first_string: row.first_string as usize,
+            n_strings: row.n_strings as usize,
+        }
+    }
+
+    /// The strings of all YARA rules.
+    pub fn yara_strings(&self) -> impl ExactSizeIterator<Item = YaraString<'_>> {
+        self.columns.yara_strings.iter().map(|row| self.yara_string_of(row))
+    }
+
+    /// A string of a YARA rule by its position among those of all rules.
+    pub fn yara_string(&self, index: usize) -> Option<YaraString<'_>> {
+        Some(self.yara_string_of(self.columns.yara_strings.get(index)?))
+    }
+
+    fn yara_string_of(&self, row: &YaraStringRow) -> YaraString<'_> {
+        if row.is_regex {
+            return YaraString::Regex(self.code(row.code));
+        }
+        YaraString::Pattern {
+            pattern: Pattern::new(self.code(row.code)),
+            second: row.second.map(|code| Pattern::new(self.code(code))),
         }
     }
 
@@ -678,6 +779,12 @@ impl SignatureSet {
         for row in &columns.magics {
             part(format!("{:?} {:?} {:?}", row.kind, row.offset, row.file_type).as_bytes());
         }
+        for row in &columns.yara {
+            part(format!("{:?} {} {}", row.program, row.n_strings, row.private).as_bytes());
+        }
+        for row in &columns.yara_strings {
+            part(format!("{:?} {:?} {}", row.code, row.second, row.is_regex).as_bytes());
+        }
         for row in &columns.icons {
             part(format!("{row:?}").as_bytes());
         }
@@ -701,6 +808,7 @@ impl SignatureSet {
             &columns.body_rows,
             &columns.logical_rows,
             &columns.container_rows,
+            &columns.yara_rows,
         ]);
         for rows in rows {
             part(&rows.names);
@@ -732,6 +840,7 @@ impl SignatureSet {
             SigKind::PartHash(part, kind) => &self.columns.part_rows[part as usize][kind as usize],
             SigKind::Logical => &self.columns.logical_rows,
             SigKind::Container => &self.columns.container_rows,
+            SigKind::Yara => &self.columns.yara_rows,
         }
     }
 

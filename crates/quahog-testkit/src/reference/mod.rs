@@ -45,6 +45,7 @@ mod logic;
 mod logical;
 mod offset;
 mod pcre;
+mod yara;
 
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
@@ -135,6 +136,7 @@ enum Rule {
     Imports(Hash),
     Section(Hash),
     Logical(Logical),
+    Yara(yara::Rule),
 }
 
 /// One buffer that is searched, and what is known of it.
@@ -307,7 +309,7 @@ impl Database {
         self.signatures.iter().filter(|signature| signature.name == name).any(|signature| {
             match &signature.rule {
                 Rule::Body(body, _) => body.clamscan_may_lose(),
-                Rule::File(_) | Rule::Imports(_) | Rule::Section(_) => false,
+                Rule::File(_) | Rule::Imports(_) | Rule::Section(_) | Rule::Yara(_) => false,
                 Rule::Logical(logical) => logical.clamscan_may_lose(),
             }
         })
@@ -391,6 +393,10 @@ impl Signature {
                 let found = text.is_some_and(|text| hash.matches(&Digests::of(&text)));
                 (u64::from(found), Vec::new(), Vec::new())
             }
+            Rule::Yara(rule) => {
+                let found = !rule.private && rule.holds(view);
+                (u64::from(found), Vec::new(), Vec::new())
+            }
             Rule::Logical(logical) => {
                 let members = |wanted: i64| {
                     let mut found = Vec::new();
@@ -435,6 +441,7 @@ impl Rule {
         match self {
             Rule::Body(..) | Rule::File(_) | Rule::Imports(_) | Rule::Section(_) => None,
             Rule::Logical(logical) => logical.unsupported(),
+            Rule::Yara(rule) => (!rule.is_decided()).then_some(UnsupportedKind::Pcre),
         }
     }
 }
@@ -464,9 +471,9 @@ impl Loader<'_> {
             }
             "db" | "ndb" | "ndu" | "ldb" | "ldu" | "hdb" | "hsb" | "hdu" | "hsu" | "fp" | "sfp"
             | "ign" | "ign2" | "mdb" | "msb" | "mdu" | "msu" | "imp" => {}
-            "sdb" | "cfg" | "info" | "cbc" | "yar" | "yara" | "ioc" | "cdb" | "zmd" | "rmd"
-            | "ftm" | "pdb" | "gdb" | "wdb" | "idb" | "crb" | "cat" | "pwdb" | "cvd" | "cld"
-            | "cud" => {
+            "yar" | "yara" => return self.rules(name, text),
+            "sdb" | "cfg" | "info" | "cbc" | "ioc" | "cdb" | "zmd" | "rmd" | "ftm" | "pdb"
+            | "gdb" | "wdb" | "idb" | "crb" | "cat" | "pwdb" | "cvd" | "cld" | "cud" => {
                 self.database.formats.insert(name.to_owned());
                 return Ok(());
             }
@@ -489,6 +496,31 @@ impl Loader<'_> {
             }
         }
         Ok(())
+    }
+
+    /// YARA rules. One that is in error is left out, unless it is the last one
+    /// and its hex string is refused: then clamscan refuses the file.
+    fn rules(&mut self, name: &str, text: &[u8]) -> Result<(), LoadError> {
+        let mut last = None;
+        for parsed in yara::parse(&String::from_utf8_lossy(text)) {
+            last = match parsed {
+                Ok(rule) => {
+                    let name = format!("YARA.{}", rule.name);
+                    let rule = Rule::Yara(rule);
+                    self.database.signatures.push(Signature { name, target: 0, rule });
+                    None
+                }
+                Err((line, reason)) => {
+                    let error = LoadError { file: name.to_owned(), line, reason };
+                    self.database.refused.push(error.clone());
+                    Some(error)
+                }
+            };
+        }
+        match last {
+            Some(error) if self.options.strict && error.reason == yara::ALONE => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn refuse(&mut self, file: &str, line: usize, reason: Reason) -> Result<(), LoadError> {

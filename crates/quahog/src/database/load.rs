@@ -244,6 +244,9 @@ fn admit(
         }
         return Ok(counts);
     }
+    if format.is_document() {
+        return admit_document(config, text, format, builder, report);
+    }
     let mut blank_before_end = None;
     for line in Lines::new(&text.bytes) {
         counts.lines += 1;
@@ -287,6 +290,32 @@ fn admit(
         check_strictly(text, format, counts, blank_before_end)?;
     }
     Ok(counts)
+}
+
+/// Reads a text whose entries are no lines. Each entry is counted as a line.
+fn admit_document(
+    config: &Config,
+    text: &Text,
+    format: Format,
+    builder: &mut SetBuilder,
+    report: &mut LoadReport,
+) -> Result<Counts, LoadError> {
+    let mut counts = Counts::default();
+    let refusal = builder.document(format, &text.bytes, &mut |entry| {
+        counts.lines += 1;
+        match entry.outcome {
+            Ok(admission) => counts.admission(admission),
+            Err(error) => {
+                counts.error(error.kind().severity());
+                let Line { number, text: line } = entry.line;
+                report.keep(Diagnostic::new(&text.name, number, line, error));
+            }
+        }
+    });
+    match refusal {
+        Some(refusal) if config.strict => Err(strict(text, refusal.line, refusal.error)),
+        _ => Ok(counts),
+    }
 }
 
 /// What ClamAV refuses beside malformed lines.

@@ -170,7 +170,8 @@ pub struct MemberReport {
 
 /// What became of lines.
 ///
-/// Each line is counted once: the fields from `admitted` on add up to the
+/// Each line is counted once (in YARA files each rule, and of bytecode the
+/// file, stands for one): the fields from `admitted` on add up to the
 /// lines that are neither blank nor comments.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
@@ -272,6 +273,9 @@ impl fmt::Display for Counts {
     /// The counts that are not zero, in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} admitted", self.admitted)?;
+        if self.odd > 0 {
+            write!(f, " ({} of them not by ClamAV)", self.odd)?;
+        }
         let left_out = [
             (self.ignored, "ignored"),
             (self.newer, "newer"),

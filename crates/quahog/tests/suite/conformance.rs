@@ -33,6 +33,7 @@ const COMPLETE: &[&str] = &[
     "ftm",
     "container",
     "mail",
+    "yara",
 ];
 
 fn complete(area: &str) -> bool {

@@ -128,10 +128,10 @@ fn an_unsigned_container_is_unofficial() {
 }
 
 #[test]
-fn formats_that_are_not_read_are_counted_by_line() {
-    let folder = Folder::of(&[("x.ndb", LINE), ("x.cbc", "a\nb\n"), ("x.cat", "binary")]);
+fn a_binary_catalogue_counts_as_one_line_that_is_not_read() {
+    let folder = Folder::of(&[("x.ndb", LINE), ("x.cat", "binary\nof\nthree")]);
     let (_, report) = load(&folder).expect("loads");
-    assert_eq!(report.counts().not_read, 3);
+    assert_eq!(report.counts().not_read, 1);
 }
 
 #[test]

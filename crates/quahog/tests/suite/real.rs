@@ -65,6 +65,56 @@ const COUNTS: &[(&str, &str, [u64; 3])] = &[
     ("malscan", "custom.hdb", [2_344, 0, 0]),
 ];
 
+/// File of YARA rules, then rules that are admitted, of these those that ClamAV
+/// does not run, and rules left out: malformed, unsupported, unknown.
+///
+/// What ClamAV runs is the "Known viruses" of clamscan 1.4.6 for each file.
+const RULES: &[(&str, &str, [u64; 5])] = &[
+    ("ditekshen", "indicator_knownbad_certs.yar", [0, 0, 0, 0, 651]),
+    ("ditekshen", "indicator_knownbad_id.yar", [65, 2, 0, 0, 0]),
+    ("ditekshen", "indicator_office.yar", [34, 0, 2, 0, 0]),
+    ("ditekshen", "indicator_packed.yar", [35, 0, 1, 1, 14]),
+    ("ditekshen", "indicator_rmm.yar", [15, 0, 0, 3, 9]),
+    ("ditekshen", "indicator_suspicious.yar", [92, 4, 0, 4, 1]),
+    ("ditekshen", "indicator_tools.yar", [94, 0, 0, 8, 1]),
+    ("ditekshen", "malware.yar", [454, 2, 2, 50, 24]),
+    ("rfxn", "rfxn.yara", [779, 0, 0, 0, 0]),
+];
+
+#[test]
+fn real_rules_load_with_their_known_counts() {
+    if real().is_none() {
+        println!("skipped: the real databases are not beside this checkout");
+        return;
+    }
+    for &(folder, name, expected) in RULES {
+        let bytes = read(folder, name).unwrap_or_else(|| panic!("{folder}/{name} is readable"));
+        let own = Folder::of(&[(name, bytes)]);
+        let (database, report) = Database::load(&Config::new([own.path()])).expect("loads");
+        let c = report.counts();
+        let counts = [c.admitted, c.odd, c.malformed, c.unsupported, c.unknown];
+        assert_eq!(counts, expected, "{name}");
+        assert_eq!(database.signatures().len() as u64, c.admitted, "{name}");
+
+        // Strictly, exactly what ClamAV runs.
+        let strict = Config::new([own.path()]).strict(true);
+        let (_, report) = Database::load(&strict).expect("ClamAV loads it");
+        assert_eq!(report.counts().admitted, c.admitted - c.odd, "{name}");
+    }
+}
+
+#[test]
+fn bytecode_is_counted_and_not_run() {
+    let folder = Folder::of(&[
+        ("a.cbc", b"ClamBCafh\nBC.Test.{A};Target:0;0;68656c6c6f\nTedf\nE\n".to_vec()),
+        ("b.cbc", b"something else".to_vec()),
+    ]);
+    let (database, report) = Database::load(&Config::new([folder.path()])).expect("loads");
+    let counts = report.counts();
+    assert_eq!((counts.lines, counts.unsupported, counts.malformed), (2, 1, 1));
+    assert!(database.signatures().is_empty());
+}
+
 fn real() -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/real");
     path.is_dir().then_some(path)

@@ -8,6 +8,8 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, Look, Repetitio
 const MAX_SIZE: usize = 4 << 20;
 /// Bytes that the states of a search may take; they are dropped after it.
 const MAX_CACHE: usize = 1 << 20;
+/// How deep a tree may nest: building an automaton recurses, with large frames.
+const MAX_DEPTH: u8 = 60;
 
 /// How well an automaton fits its tree.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +24,7 @@ pub(super) enum Fit {
 
 /// An automaton for a tree, if there is one that fits so well.
 pub(super) fn compile(node: &Node, fit: Fit) -> Option<meta::Regex> {
-    build(&convert(node, Place { last: true, bytes_follow: false }, fit)?)
+    build(&convert(node, Place { last: true, bytes_follow: false, depth: 0 }, fit)?)
 }
 
 fn build(hir: &Hir) -> Option<meta::Regex> {
@@ -41,10 +43,16 @@ struct Place {
     last: bool,
     /// At least one byte does.
     bytes_follow: bool,
+    /// In how many nodes the node stands.
+    depth: u8,
 }
 
-/// `None` if nothing fits, which cannot be if it may be larger.
-fn convert(node: &Node, place: Place, fit: Fit) -> Option<Hir> {
+/// `None` if nothing fits, or it nests too deep.
+fn convert(node: &Node, mut place: Place, fit: Fit) -> Option<Hir> {
+    place.depth += 1;
+    if place.depth > MAX_DEPTH {
+        return None;
+    }
     let unless_exact = |hir: Hir| (fit == Fit::Larger).then_some(hir);
     Some(match node {
         Node::Alternate(nodes) => {
@@ -72,7 +80,6 @@ fn convert(node: &Node, place: Place, fit: Fit) -> Option<Hir> {
         Node::Atomic(node) => unless_exact(convert(node, place, fit)?)?,
         Node::Backreference { .. } => unless_exact(repetition(set(&ByteSet::ALL), 0, None, true))?,
         Node::Concat(nodes) => {
-            let mut place = place;
             let mut hirs = Vec::with_capacity(nodes.len());
             for node in nodes.iter().rev() {
                 hirs.push(convert(node, place, fit)?);
