@@ -37,7 +37,6 @@ mod part;
 mod archive;
 pub mod damage;
 mod mail;
-#[cfg(feature = "picture")]
 pub mod picture;
 pub mod text;
 

@@ -251,7 +251,7 @@ impl Writer<'_, '_> {
                     }
                     // Outside of all groups: those that are named are closed.
                     6 if *n_groups > 0 && depth == REGEX_DEPTH => {
-                        text.push_str(&format!("\\{n_groups}"))
+                        text.push_str(&format!("\\{n_groups}"));
                     }
                     7 => {
                         text.push_str(self.choose(&["(?=", "(?!"])?);

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
     for path in arguments {
         let report = scanner.scan(&std::fs::read(&path)?);
-        let names: Vec<_> = report.detections().iter().map(|found| found.name()).collect();
+        let names: Vec<_> = report.detections().iter().map(quahog::Detection::name).collect();
         writeln!(out, "{}: {}", path.to_string_lossy(), names.join(" "))?;
     }
     Ok(())

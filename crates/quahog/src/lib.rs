@@ -45,3 +45,8 @@ pub use crate::live::{Live, Snapshot};
 pub use crate::scan::{
     Completeness, Detection, Input, Missing, ScanReport, Scanner, Settings, Verdict, scan_batch,
 };
+
+/// The README's example is compiled as a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

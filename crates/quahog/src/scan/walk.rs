@@ -751,7 +751,6 @@ fn is_message(file_type: FileType) -> bool {
 }
 
 /// The perceptual hash of a picture; notes why there is none.
-#[cfg(feature = "picture")]
 fn picture_hash(
     bytes: &[u8],
     budget: &Budget<'_>,
@@ -759,17 +758,6 @@ fn picture_hash(
 ) -> Option<u64> {
     let hash = quahog_content::picture::hash(bytes, budget);
     hash.map_err(|reason| unread.set(Some(reason))).ok()
-}
-
-/// Notes that a picture was not looked at: this build cannot read any.
-#[cfg(not(feature = "picture"))]
-fn picture_hash(
-    _bytes: &[u8],
-    _budget: &Budget<'_>,
-    unread: &Cell<Option<Shortfall>>,
-) -> Option<u64> {
-    unread.set(Some(Shortfall::Unsupported));
-    None
 }
 
 /// The name by which a limit is reported; `None` for what is no limit of
