@@ -245,7 +245,7 @@ mod oracle {
                 text.extend(b"\n");
                 text.extend(once);
             }
-            text.extend(&[b"" as &[u8], b"\n", b" x", b"\n\n"][random.below(4)][..]);
+            text.extend([b"" as &[u8], b"\n", b" x", b"\n\n"][random.below(4)]);
             if round >= 3 && !text.is_empty() {
                 for _ in 0..=random.below(2) {
                     let at = random.below(text.len());
@@ -287,9 +287,12 @@ mod oracle {
         })
     }
 
+    /// An expression, its flags, and the subjects to match it on.
+    type Asked = (Vec<u8>, Flags, Vec<Vec<u8>>);
+
     /// What pcre2test says, line by line: the match and what follows it, for
     /// each subject; or why the pattern is refused.
-    fn ask(program: &str, patterns: &[(Vec<u8>, Flags, Vec<Vec<u8>>)]) -> Vec<Vec<String>> {
+    fn ask(program: &str, patterns: &[Asked]) -> Vec<Vec<String>> {
         let mut script = String::new();
         for (text, flags, subjects) in patterns {
             let mut modifiers = "hex,aftertext".to_owned();
