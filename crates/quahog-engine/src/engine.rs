@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use quahog_sig::SignatureSet;
 use quahog_sig::body::Pattern;
 use quahog_sig::model::{
-    Base, Block, DigestKind, FileType, HashedPart, Offset, Origin, SigId, SigKind, Target, Value,
+    Base, Block, DigestKind, FileType, HashedPart, Offset, Origin, SigId, SigKind, Subsignature,
+    Target, Value,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -18,9 +19,9 @@ use crate::exe::Executable;
 use crate::identify::{Identifier, Inside};
 use crate::lists::{Containers, Link, LinkAlert, LinkOptions, PhishingLists};
 use crate::meter::{Interrupted, Meter};
-use crate::offset::starts_in;
+use crate::offset::{Starts, starts_in};
 use crate::plan::{self, Planned};
-use crate::prefilter::{Prefilter, PrefilterBuilder, Seen, SigRef};
+use crate::prefilter::{Fit, Prefilter, PrefilterBuilder, Seen, SigRef, User};
 use crate::verify::pcre::{Matcher, Stack};
 use crate::verify::{self, Buffers, Found, Want};
 use crate::yara;
@@ -82,7 +83,7 @@ impl Segment {
             // A member of a macro group never alerts alone.
             .map(|body| match body.offset.base {
                 Base::Macro(_) => (body.target, Planned::Never),
-                _ => (body.target, Planned::body(plan::of_body(body.pattern))),
+                _ => (body.target, Planned::body(body.pattern)),
             })
             .collect();
         let logicals: Vec<_> = set
@@ -91,34 +92,34 @@ impl Segment {
             .into_par_iter()
             .map(|logical| (logical.block.target, plan::of_logical(logical)))
             .collect();
-        let rules: Vec<_> = yara::triggers(&set).into_iter().map(Planned::literals).collect();
+        let rules: Vec<_> = yara::triggers(&set).into_iter().map(Planned::needles).collect();
         let group = |target: Target| {
             let mut builder = PrefilterBuilder::default();
             let mut always = Vec::new();
             let mut pictures: HashMap<u64, Vec<SigRef>> = HashMap::new();
-            let mut add = |planned: &Planned, signature| match planned {
-                Planned::Always => always.push(signature),
-                Planned::Never => {}
-                Planned::With { literals, pictures: hashes } => {
-                    for literal in literals {
-                        builder.add(literal.clone(), signature);
-                    }
-                    for &hash in hashes {
-                        pictures.entry(hash).or_default().push(signature);
+            let here = |other: Target| other == target || other == Target::ANY;
+            let bodies = bodies.iter().enumerate().filter(|(_, (other, _))| here(*other));
+            let logicals = logicals.iter().enumerate().filter(|(_, (other, _))| here(*other));
+            // Rules are for layers of every kind; private ones only for others.
+            let shown = |index: usize| set.yara_rule(index).is_some_and(|rule| !rule.private);
+            let rules = rules.iter().enumerate().filter(|(index, _)| shown(*index));
+            let all = bodies
+                .map(|(index, (_, planned))| (planned, SigRef::body(index)))
+                .chain(logicals.map(|(index, (_, planned))| (planned, SigRef::logical(index))))
+                .chain(rules.map(|(index, planned)| (planned, SigRef::yara(index))));
+            for (planned, signature) in all {
+                match planned {
+                    Planned::Always => always.push(signature),
+                    Planned::Never => {}
+                    Planned::With { needles, pictures: hashes } => {
+                        for needle in needles {
+                            builder.add(needle, signature);
+                        }
+                        for &hash in hashes {
+                            pictures.entry(hash).or_default().push(signature);
+                        }
                     }
                 }
-            };
-            let here = |other: Target| other == target || other == Target::ANY;
-            for (index, (_, trigger)) in bodies.iter().enumerate().filter(|(_, b)| here(b.0)) {
-                add(trigger, SigRef::body(index));
-            }
-            for (index, (_, triggers)) in logicals.iter().enumerate().filter(|(_, l)| here(l.0)) {
-                add(triggers, SigRef::logical(index));
-            }
-            // Rules are for layers of every kind; private ones only for others.
-            let shown = |index: &usize| set.yara_rule(*index).is_some_and(|rule| !rule.private);
-            for (index, triggers) in rules.iter().enumerate().filter(|(index, _)| shown(index)) {
-                add(triggers, SigRef::yara(index));
             }
             Ok(Group { prefilter: builder.build()?, always, pictures })
         };
@@ -503,10 +504,12 @@ impl Scan<'_, '_> {
         }
         let target = self.look.target(self.layer.file_type()).unwrap_or(Target::ANY);
         let Some(group) = self.segment.group(target) else { return Ok(()) };
-        let Scratch { seen, live, yara, .. } = &mut *self.scratch;
+        let Scratch { seen, live, yara, buffers, .. } = &mut *self.scratch;
         live.clear();
         yara.clear();
-        group.prefilter.find(self.layer.bytes(), seen, self.meter, live)?;
+        let (segment, layer, look) = (self.segment, self.layer, self.look);
+        let mut check = |user: &User, at: usize| fit(segment, layer, look, user, at, buffers);
+        group.prefilter.find(layer.bytes(), seen, self.meter, &mut check, live)?;
         live.extend_from_slice(&group.always);
         // Only a raw picture has a hash, and only if one is asked for.
         if !group.pictures.is_empty()
@@ -677,7 +680,7 @@ impl Scan<'_, '_> {
     fn logical(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
         let Some(logical) = segment.set.logical(index) else { return Ok(()) };
-        if !self.applies(logical.block) {
+        if !applies(self.layer, self.look, logical.block) {
             return Ok(());
         }
         let mut results = std::mem::take(&mut self.scratch.results);
@@ -710,55 +713,107 @@ impl Scan<'_, '_> {
         }
         Ok(())
     }
+}
 
-    /// Whether the layer is one that the block speaks of.
-    fn applies(&self, block: &Block) -> bool {
-        let size_fits = block.file_size.is_none_or(|range| {
-            let len = match self.look {
-                Look::Text => self.layer.raw_len(),
-                Look::Raw | Look::Html => self.layer.bytes().len(),
-            };
-            range.contains(len as u64)
-        });
-        let container_fits = block
-            .container
-            .is_none_or(|wanted| self.layer.containers().next().unwrap_or(FileType::ANY) == wanted);
-        size_fits && container_fits && self.intermediates_fit(block) && self.headers_fit(block)
+/// Whether the layer is one that the block speaks of.
+fn applies(layer: &Layer<'_>, look: Look, block: &Block) -> bool {
+    let size_fits = block.file_size.is_none_or(|range| {
+        let len = match look {
+            Look::Text => layer.raw_len(),
+            Look::Raw | Look::Html => layer.bytes().len(),
+        };
+        range.contains(len as u64)
+    });
+    let container_fits = block
+        .container
+        .is_none_or(|wanted| layer.containers().next().unwrap_or(FileType::ANY) == wanted);
+    size_fits && container_fits && intermediates_fit(layer, block) && headers_fit(layer, block)
+}
+
+/// Whether the layer is an executable such as the block asks for, if it does.
+fn headers_fit(layer: &Layer<'_>, block: &Block) -> bool {
+    if block.entry_point.is_none() && block.n_sections.is_none() {
+        return true;
     }
+    let Some(executable) = layer.headers().sound() else { return false };
+    block.entry_point.is_none_or(|range| range.contains(executable.entry()))
+        && block.n_sections.is_none_or(|range| range.contains(executable.sections().len() as u64))
+}
 
-    /// Whether the layer is an executable such as the block asks for, if it does.
-    fn headers_fit(&self, block: &Block) -> bool {
-        if block.entry_point.is_none() && block.n_sections.is_none() {
-            return true;
+/// The last name is that of the immediate parent, and so on outwards.
+/// `CL_TYPE_ANY` accepts anything, and does not move on to the next layer
+/// (clamscan 1.4.6).
+fn intermediates_fit(layer: &Layer<'_>, block: &Block) -> bool {
+    let mut containers = layer.containers();
+    if containers.by_ref().count() < block.intermediates.len() {
+        return false;
+    }
+    let mut containers = layer.containers();
+    let mut current = containers.next();
+    for &wanted in block.intermediates.iter().rev() {
+        if wanted == FileType::ANY {
+            continue;
         }
-        let Some(executable) = self.layer.headers().sound() else { return false };
-        block.entry_point.is_none_or(|range| range.contains(executable.entry()))
-            && block
-                .n_sections
-                .is_none_or(|range| range.contains(executable.sections().len() as u64))
-    }
-
-    /// The last name is that of the immediate parent, and so on outwards.
-    /// `CL_TYPE_ANY` accepts anything, and does not move on to the next layer
-    /// (clamscan 1.4.6).
-    fn intermediates_fit(&self, block: &Block) -> bool {
-        let mut containers = self.layer.containers();
-        if containers.by_ref().count() < block.intermediates.len() {
+        if current != Some(wanted) {
             return false;
         }
-        let mut containers = self.layer.containers();
-        let mut current = containers.next();
-        for &wanted in block.intermediates.iter().rev() {
-            if wanted == FileType::ANY {
-                continue;
-            }
-            if current != Some(wanted) {
-                return false;
-            }
-            current = containers.next();
-        }
-        true
+        current = containers.next();
     }
+    true
+}
+
+/// Starts of a part that are tried around a literal; with more of them the
+/// search of the whole buffer is as good.
+const MAX_STARTS: usize = 64;
+
+/// Whether the signature may match, judged by what stands around a literal of
+/// it: the part that the literal belongs to must, and must be allowed to start
+/// there if it is the first one.
+fn fit(
+    segment: &Segment,
+    layer: &Layer<'_>,
+    look: Look,
+    user: &User,
+    at: usize,
+    buffers: &mut Buffers,
+) -> Fit {
+    if user.signature.as_yara().is_some() {
+        return Fit::Yes;
+    }
+    let (index, logical) = user.signature.unpack();
+    let (offset, pattern, place) = if logical {
+        let Some(logical) = segment.set.logical(index) else { return Fit::Never };
+        if !applies(layer, look, logical.block) {
+            return Fit::Never;
+        }
+        let Some(place) = user.place else { return Fit::Yes };
+        match logical.subsignature(usize::from(place.subsignature)) {
+            Some(Subsignature::Hex { offset, pattern, second }) => {
+                let pattern = if place.second { second.unwrap_or(pattern) } else { pattern };
+                (offset, pattern, place)
+            }
+            _ => return Fit::Yes,
+        }
+    } else {
+        let Some(body) = segment.set.body(index) else { return Fit::Never };
+        let Some(place) = user.place else { return Fit::Yes };
+        (body.offset, body.pattern, place)
+    };
+    let (min, max) = place.before;
+    // A part may begin where the buffer does, and no earlier.
+    let Some(last) = at.checked_sub(min as usize) else { return Fit::No };
+    let first = at.saturating_sub(max as usize);
+    if last - first >= MAX_STARTS {
+        return Fit::Yes;
+    }
+    let part = usize::from(place.part);
+    let allowed = if part == 0 { starts_in(offset, layer) } else { Some(Starts::ALL) };
+    let Some(allowed) = allowed else { return Fit::Never };
+    let stands = allowed.ranges().any(|range| {
+        let starts = first.max(*range.start())..=last.min(*range.end());
+        verify::part_starts(pattern, part, layer.bytes(), starts, buffers)
+    });
+    if stands { Fit::Yes } else { Fit::No }
 }
 
 /// Whether a name is a *weak* one: reported in first-match mode only if

@@ -17,6 +17,9 @@ pub(crate) enum Starts<'l> {
 }
 
 impl Starts<'_> {
+    /// Anywhere.
+    pub(crate) const ALL: Starts<'static> = Starts::Range(0..=usize::MAX);
+
     /// The same as ranges, in increasing order.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = RangeInclusive<usize>> {
         let (range, list) = match self {

@@ -1,21 +1,49 @@
 //! The plan: for each signature the literals without which it cannot match.
 //!
-//! A *trigger* is a literal of the haystack in lower case. Every signature gets
-//! a set of triggers one of which stands in every buffer that it matches: one
-//! for a body pattern, one for each needed branch of a logical expression. A
-//! signature that can match without any literal (all its terms are negative)
-//! has none and is looked at always.
+//! A *needle* is a literal of a signature. Every signature gets a set of
+//! needles one of which stands in every buffer that it matches: one for a body
+//! pattern, one for each needed branch of a logical expression, chosen among
+//! all its subsignatures by what it costs to look for. A signature that can
+//! match without any literal (all its terms are negative) has none and is
+//! looked at always.
 
 use quahog_sig::body::{Element, Pattern};
 use quahog_sig::model::{Expression, Logical, Op, Sign, Subsignature};
 
-use crate::literal;
-use crate::verify::pcre;
+use crate::prefilter::expense;
+use crate::verify::{self, pcre};
 
-/// The longest trigger: longer ones make tables larger and hardly rarer.
-pub(crate) const MAX_TRIGGER: usize = 10;
+/// A literal that stands in every buffer that its signature matches.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Needle {
+    /// Its bytes, two at least; in lower case if case does not matter.
+    pub(crate) text: Vec<u8>,
+    pub(crate) nocase: bool,
+    /// Where in the signature it stands, if what stands around it can be checked.
+    pub(crate) place: Option<Place>,
+}
 
-/// A literal, and the estimated number of places where it stands.
+/// Where a needle stands in its signature.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Place {
+    /// The subsignature; 0 for a body signature.
+    pub(crate) subsignature: u8,
+    /// Whether it is in the second pattern of that.
+    pub(crate) second: bool,
+    /// The part of the pattern.
+    pub(crate) part: u16,
+    /// The fewest and the most bytes of the part before it.
+    pub(crate) before: (u32, u32),
+}
+
+impl Needle {
+    /// A literal in lower case, found in either.
+    pub(crate) fn anywhere(text: Vec<u8>) -> Needle {
+        Needle { text, nocase: true, place: None }
+    }
+}
+
+/// What is looked for, and what that costs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Trigger {
     mark: Mark,
@@ -25,48 +53,64 @@ pub(crate) struct Trigger {
 /// By what a place is known where a signature may match.
 #[derive(Clone, Debug, PartialEq)]
 enum Mark {
-    /// A literal in lower case.
-    Literal(Vec<u8>),
+    Needle(Needle),
     /// The hash of a picture.
     Picture(u64),
 }
 
 impl Trigger {
-    fn literal(text: &[u8]) -> Trigger {
-        Trigger { mark: Mark::Literal(text.to_ascii_lowercase()), cost: cost_of(text) }
+    fn needle(needle: Needle) -> Trigger {
+        Trigger { cost: expense(&needle.text), mark: Mark::Needle(needle) }
     }
 
-    /// The literal, if it is one.
-    pub(crate) fn into_literal(self) -> Option<Vec<u8>> {
+    /// The needle, if it is one.
+    pub(crate) fn into_needle(self) -> Option<Needle> {
         match self.mark {
-            Mark::Literal(text) => Some(text),
+            Mark::Needle(needle) => Some(needle),
             Mark::Picture(_) => None,
         }
     }
 }
 
-/// The estimated number of places where a literal stands.
-pub(crate) fn cost_of(literal: &[u8]) -> f64 {
-    (-f64::from(literal::score(literal)) / 4.0).exp2()
-}
-
-/// The trigger of a pattern: the rarest window of a literal in any of its parts.
+/// The trigger of a pattern: the cheapest literal in any of its parts.
 ///
 /// Only literals before the cut of a part count, because what stands behind it
 /// may be missing at the end of the buffer. A part always has one: the run that
 /// ClamAV searches by lies before the cut.
-pub(crate) fn of_pattern(pattern: Pattern<'_>) -> Option<Trigger> {
-    let literals = pattern.parts().flat_map(|part| {
-        part.elements().take_while(|element| !matches!(element, Element::Cut { .. })).filter_map(
-            |element| match element {
-                Element::Literal(text) => Some(text),
-                _ => None,
-            },
-        )
-    });
-    let windows = literals.flat_map(|text| text.windows(text.len().min(MAX_TRIGGER)));
-    let best = windows.max_by_key(|window| literal::score(window))?;
-    Some(Trigger::literal(best))
+pub(crate) fn of_pattern(pattern: Pattern<'_>, subsignature: u8, second: bool) -> Option<Trigger> {
+    let mut best: Option<(f64, &[u8], Option<Place>)> = None;
+    for (part, number) in pattern.parts().zip(0u32..) {
+        let mut before = (0u32, 0u32);
+        for element in part.elements() {
+            if matches!(element, Element::Cut { .. }) {
+                break;
+            }
+            if let Element::Literal(text) = element
+                && text.len() > 1
+            {
+                // Each place is checked for every start that it allows.
+                let spread = f64::from(before.1 - before.0);
+                let cost = expense(text) * (1.0 + spread / 8.0);
+                if best.is_none_or(|(known, ..)| cost < known) {
+                    let part = u16::try_from(number).ok();
+                    let place = part.map(|part| Place { subsignature, second, part, before });
+                    best = Some((cost, text, place));
+                }
+            }
+            let (min, max) = verify::lengths(element);
+            let add = |sum: u32, n: usize| sum.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+            before = (add(before.0, min), add(before.1, max));
+        }
+    }
+    let (cost, text, place) = best?;
+    let needle = Needle { text: text.to_vec(), nocase: pattern.nocase(), place };
+    Some(Trigger { mark: Mark::Needle(needle), cost })
+}
+
+/// The literal, in lower case, by which a pattern alone is found.
+pub(crate) fn literal_of(pattern: Pattern<'_>) -> Option<Vec<u8>> {
+    let needle = of_pattern(pattern, 0, false)?.into_needle()?;
+    Some(needle.text.to_ascii_lowercase())
 }
 
 /// How a signature is found.
@@ -76,54 +120,49 @@ pub(crate) enum Planned {
     Always,
     /// It matches nothing, whatever the bytes are.
     Never,
-    /// Where it matches, one of the literals stands in the buffer, or the
-    /// buffer is a picture with one of the hashes.
+    /// Where it matches, one of the needles stands in the buffer, or the buffer
+    /// is a picture with one of the hashes.
     With {
-        /// In lower case.
-        literals: Vec<Vec<u8>>,
+        needles: Vec<Needle>,
         /// Perceptual hashes.
         pictures: Vec<u64>,
     },
 }
 
-/// The trigger of a body signature.
-pub(crate) fn of_body(pattern: Pattern<'_>) -> Option<Vec<u8>> {
-    of_pattern(pattern)?.into_literal()
-}
-
 impl Planned {
-    /// How a body signature is found, by its trigger.
-    pub(crate) fn body(trigger: Option<Vec<u8>>) -> Planned {
-        Planned::literals(trigger.map(|text| vec![text]))
+    /// How a body signature is found.
+    pub(crate) fn body(pattern: Pattern<'_>) -> Planned {
+        let needle = of_pattern(pattern, 0, false).and_then(Trigger::into_needle);
+        Planned::needles(needle.map(|needle| vec![needle]))
     }
 
-    /// How a signature is found that matches only where one of these literals
+    /// How a signature is found that matches only where one of these needles
     /// stands; `None` if it may match without any.
-    pub(crate) fn literals(literals: Option<Vec<Vec<u8>>>) -> Planned {
-        match literals {
-            Some(literals) if literals.is_empty() => Planned::Never,
-            Some(literals) => Planned::With { literals, pictures: Vec::new() },
+    pub(crate) fn needles(needles: Option<Vec<Needle>>) -> Planned {
+        match needles {
+            Some(needles) if needles.is_empty() => Planned::Never,
+            Some(needles) => Planned::With { needles, pictures: Vec::new() },
             None => Planned::Always,
         }
     }
 }
 
 fn planned(triggers: impl IntoIterator<Item = Trigger>) -> Planned {
-    let (mut literals, mut pictures) = (Vec::new(), Vec::new());
+    let (mut needles, mut pictures) = (Vec::new(), Vec::new());
     for trigger in triggers {
         match trigger.mark {
-            Mark::Literal(text) => literals.push(text),
+            Mark::Needle(needle) => needles.push(needle),
             Mark::Picture(hash) => pictures.push(hash),
         }
     }
-    if literals.is_empty() && pictures.is_empty() {
+    if needles.is_empty() && pictures.is_empty() {
         return Planned::Never;
     }
-    literals.sort_unstable();
-    literals.dedup();
+    needles.sort_unstable();
+    needles.dedup();
     pictures.sort_unstable();
     pictures.dedup();
-    Planned::With { literals, pictures }
+    Planned::With { needles, pictures }
 }
 
 /// Subsignatures of which one at least has a match where something holds.
@@ -161,11 +200,12 @@ fn of_subsignatures(logical: Logical<'_>) -> Triggers {
     // a lower number.
     let mut triggers: Triggers = logical
         .subsignatures()
-        .map(|sub| match sub {
+        .zip(0u8..)
+        .map(|(sub, id)| match sub {
             Subsignature::Hex { pattern, second, .. } => {
-                let first = of_pattern(pattern)?;
-                let second = second.map(|p| of_pattern(p).ok_or(())).transpose().ok()?;
-                Some([Some(first), second].into_iter().flatten().collect())
+                let patterns = [Some(pattern), second].into_iter().zip([false, true]);
+                let patterns = patterns.filter_map(|(pattern, second)| Some((pattern?, second)));
+                patterns.map(|(pattern, second)| of_pattern(pattern, id, second)).collect()
             }
             Subsignature::FuzzyImage(hash) => {
                 // Next to nothing has it.
@@ -201,12 +241,15 @@ fn of_subsignatures(logical: Logical<'_>) -> Triggers {
             }
             Subsignature::Pcre(pcre) => {
                 let cover = cover(pcre.trigger, |id| cost(&triggers, id));
-                triggers[id] = match cover {
-                    Some(cover) => Some(covered(&triggers, &cover)),
-                    // Its trigger can hold without any match, so something in
-                    // the expression itself is to be looked for.
-                    None => pcre::required_literal(pcre.text, pcre.flags)
-                        .map(|text| vec![Trigger::literal(&text)]),
+                let asked = cover.map(|cover| covered(&triggers, &cover));
+                // What must stand in the expression itself, which is all there
+                // is if its trigger can hold without any match.
+                let own = pcre::required_literal(pcre.text, pcre.flags)
+                    .map(|text| vec![Trigger::needle(Needle::anywhere(text))]);
+                let sum = |list: &Vec<Trigger>| list.iter().map(|t| t.cost).sum::<f64>();
+                triggers[id] = match (asked, own) {
+                    (Some(a), Some(b)) => Some(if sum(&a) <= sum(&b) { a } else { b }),
+                    (a, b) => a.or(b),
                 };
             }
             _ => {}
@@ -283,9 +326,9 @@ mod tests {
         match of_logical(builder.finish().logical(0).unwrap()) {
             Planned::Always => None,
             Planned::Never => Some(Vec::new()),
-            Planned::With { literals, pictures } => {
+            Planned::With { needles, pictures } => {
                 assert!(pictures.is_empty());
-                Some(literals)
+                Some(needles.into_iter().map(|needle| needle.text).collect())
             }
         }
     }
@@ -293,7 +336,7 @@ mod tests {
     #[test]
     fn an_and_needs_one_side_and_an_or_needs_both() {
         let texts = |list: &[&str]| Some(list.iter().map(|t| t.as_bytes().to_vec()).collect());
-        assert_eq!(triggers("A;Target:0;0&1;4142;58595a71"), texts(&["xyzq"]));
+        assert_eq!(triggers("A;Target:0;0&1;4142;58595a71"), texts(&["XYZq"]));
         assert_eq!(triggers("A;Target:0;0|1;6162;78797a71"), texts(&["ab", "xyzq"]));
         assert_eq!(triggers("A;Target:0;0&1=0;6162;78797a71"), texts(&["ab"]));
         assert_eq!(triggers("A;Target:0;0=0;6162"), None);
@@ -313,6 +356,7 @@ mod tests {
         assert_eq!(triggers("A;Target:0;0|1;0(>>2#hb2#=1);9(#hb2#=1)"), texts(&[]));
         // An expression on its trigger, or on what must stand in it.
         assert_eq!(triggers("A;Target:0;2;6162;78797a;0&1/x+/"), texts(&["xyz"]));
+        assert_eq!(triggers("A;Target:0;1;6162;0/x+wERt[yY]u?/"), texts(&["werty"]));
         assert_eq!(triggers("A;Target:0;2;6162;78797a;0|1/x+/"), texts(&["ab", "xyz"]));
         assert_eq!(triggers("A;Target:0;1;6162;0=0/x+wERt[yY]u?/"), texts(&["werty"]));
         assert_eq!(triggers("A;Target:0;1;6162;0=0/x+|y/"), None);
@@ -328,7 +372,7 @@ mod tests {
         builder.line(Format::Ldb, 1, line).unwrap();
         let planned = of_logical(builder.finish().logical(0).unwrap());
         let pictures = vec![0xaf2a_d01e_d429_93c7];
-        assert_eq!(planned, Planned::With { literals: Vec::new(), pictures });
+        assert_eq!(planned, Planned::With { needles: Vec::new(), pictures });
     }
 
     #[test]

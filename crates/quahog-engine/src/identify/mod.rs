@@ -47,7 +47,7 @@ impl Identifier {
         let mut texts = Vec::new();
         for (row, magic) in set.magics().enumerate() {
             if magic.kind == MagicKind::Pattern
-                && let Some(text) = crate::plan::of_body(magic.pattern)
+                && let Some(text) = crate::plan::literal_of(magic.pattern)
             {
                 rows.push(row);
                 texts.push(text);

@@ -19,6 +19,8 @@ use quahog_sig::body::{Gap, Pattern};
 use crate::meter::{Interrupted, Meter};
 use part::PartSearch;
 
+pub(crate) use part::lengths;
+
 /// What a caller wants to know of a pattern.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Want {
@@ -75,6 +77,22 @@ pub(crate) struct Buffers {
 struct Reached {
     end: usize,
     start: usize,
+}
+
+/// Whether a part of a pattern, by its number, starts in `starts`, whatever
+/// stands where the other parts should.
+///
+/// Takes a part's length for each start.
+pub(crate) fn part_starts(
+    pattern: Pattern<'_>,
+    number: usize,
+    haystack: &[u8],
+    mut starts: RangeInclusive<usize>,
+    buffers: &mut Buffers,
+) -> bool {
+    let Some(part) = pattern.parts().nth(number) else { return false };
+    let nocase = pattern.nocase();
+    starts.any(|start| part::matches(&part, nocase, haystack, start, &mut buffers.part))
 }
 
 /// Finds the matches of `pattern` whose first part starts in `starts`.

@@ -145,20 +145,22 @@ fn find(haystack: &[u8], anchor: Anchor<'_>, nocase: bool) -> Option<usize> {
     }
 }
 
-/// Chooses the literal to search for: the rarest one at a known distance from
-/// the start, up to the cut, behind which the end of the buffer may stand.
+/// Chooses the literal to search for: a long one at a known distance from the
+/// start, up to the cut, behind which the end of the buffer may stand.
 fn anchor(part: Part<'_>) -> Option<Anchor<'_>> {
     let mut before = RangeBounds { min: 0, max: 0 };
-    let mut best: Option<(u32, Anchor<'_>)> = None;
+    let mut best: Option<(usize, Anchor<'_>)> = None;
     for element in part.elements() {
         if matches!(element, Element::Cut { .. }) {
             break;
         }
         if let Element::Literal(text) = element {
-            let score = literal::score(text).saturating_sub((before.max - before.min) as u32);
-            if best.is_none_or(|(known, _)| score > known) {
+            // The longest, if it is not too far from the start.
+            let worth = if literal::is_dull(text) { text.len() / 4 } else { text.len() };
+            let worth = worth.saturating_sub(before.max - before.min);
+            if best.is_none_or(|(known, _)| worth > known) {
                 let rare = literal::rarest(text);
-                best = Some((score, Anchor { literal: text, rare, before }));
+                best = Some((worth, Anchor { literal: text, rare, before }));
             }
         }
         let (min, max) = lengths(element);
@@ -187,7 +189,7 @@ pub(crate) fn lengths(element: Element<'_>) -> (usize, usize) {
 }
 
 /// Whether the part starts at `start`; its ends are left in `buffers.ends`.
-fn matches(
+pub(super) fn matches(
     part: &Part<'_>,
     nocase: bool,
     haystack: &[u8],

@@ -11,8 +11,8 @@ use quahog_sig::model::{YaraRule, YaraString};
 use quahog_sig::yara::{Arithmetic, Op, Relation, StringRef};
 
 use super::regex;
-use crate::literal;
-use crate::plan::{MAX_TRIGGER, cost_of, of_pattern};
+use crate::plan::{Needle, Trigger, of_pattern};
+use crate::prefilter::expense;
 
 /// Literals one of which stands wherever something matches.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ struct Loop {
 }
 
 /// The triggers of each rule of a set; `None` for a rule that may hold without.
-pub(crate) fn triggers(set: &SignatureSet) -> Vec<Option<Vec<Vec<u8>>>> {
+pub(crate) fn triggers(set: &SignatureSet) -> Vec<Option<Vec<Needle>>> {
     let mut covers: Vec<Option<Cover>> = Vec::new();
     for rule in set.yara_rules() {
         let strings = strings_of(set, rule);
@@ -82,7 +82,8 @@ pub(crate) fn triggers(set: &SignatureSet) -> Vec<Option<Vec<Vec<u8>>>> {
         }
         covers.push(cover.filter(|cover| !cover.current));
     }
-    covers.into_iter().map(|cover| cover.map(|cover| cover.texts)).collect()
+    let needles = |cover: Cover| cover.texts.into_iter().map(Needle::anywhere).collect();
+    covers.into_iter().map(|cover| cover.map(needles)).collect()
 }
 
 /// The covers of a rule's strings.
@@ -92,19 +93,19 @@ fn strings_of(set: &SignatureSet, rule: YaraRule<'_>) -> Vec<Option<Cover>> {
         let texts = match set.yara_string(row)? {
             YaraString::Pattern { pattern, second } => {
                 let patterns = [Some(pattern), second].into_iter().flatten();
-                patterns.map(|p| of_pattern(p)?.into_literal()).collect::<Option<Vec<_>>>()?
+                let needle = |p| of_pattern(p, 0, false).and_then(Trigger::into_needle);
+                let texts = patterns.map(|p| needle(p).map(|needle| needle.text));
+                texts
+                    .map(|text| text.map(|text| text.to_ascii_lowercase()))
+                    .collect::<Option<Vec<_>>>()?
             }
             YaraString::Regex(text) => regex::literals(text)?
                 .iter()
-                .map(|text| {
-                    let windows = text.windows(text.len().min(MAX_TRIGGER));
-                    let best = windows.max_by_key(|window| literal::score(window));
-                    best.map(<[u8]>::to_vec)
-                })
-                .collect::<Option<Vec<_>>>()?,
+                .map(|text| text.to_ascii_lowercase())
+                .collect::<Vec<_>>(),
         };
         // A single byte is everywhere.
-        let cost = texts.iter().map(|text| cost_of(text)).sum();
+        let cost = texts.iter().map(|text| expense(text)).sum();
         texts.iter().all(|text: &Vec<u8>| text.len() > 1).then_some(Cover {
             texts,
             current: false,
@@ -297,7 +298,7 @@ mod tests {
             entry.outcome.unwrap();
         });
         let list = triggers(&builder.finish()).pop().unwrap();
-        list.map(|list| list.into_iter().map(|t| String::from_utf8(t).unwrap()).collect())
+        list.map(|list| list.into_iter().map(|n| String::from_utf8(n.text).unwrap()).collect())
     }
 
     #[test]

@@ -10,7 +10,7 @@ use regex_automata::util::syntax;
 use regex_syntax::hir::{Class, ClassBytesRange, ClassUnicodeRange, Hir, HirKind};
 
 use crate::BuildError;
-use crate::literal;
+use crate::prefilter::expense;
 
 /// The largest automaton of one expression. What the set lets through stays
 /// far below.
@@ -143,11 +143,11 @@ fn one(run: Vec<u8>) -> Option<Vec<Vec<u8>>> {
     (run.len() > 1).then(|| vec![run])
 }
 
-/// The list whose texts are rarer, by the commonest of each.
+/// The list that costs less to look for.
 fn better(a: Option<Vec<Vec<u8>>>, b: Option<Vec<Vec<u8>>>) -> Option<Vec<Vec<u8>>> {
-    let score = |list: &Vec<Vec<u8>>| list.iter().map(|text| literal::score(text)).min();
+    let cost = |list: &Vec<Vec<u8>>| list.iter().map(|text| expense(text)).sum::<f64>();
     match (a, b) {
-        (Some(a), Some(b)) => Some(if score(&a) >= score(&b) { a } else { b }),
+        (Some(a), Some(b)) => Some(if cost(&a) <= cost(&b) { a } else { b }),
         (a, b) => a.or(b),
     }
 }

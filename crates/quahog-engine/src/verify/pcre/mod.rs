@@ -30,8 +30,8 @@ use self::automaton::Fit;
 use self::backtrack::Program;
 pub(crate) use self::backtrack::Stack;
 use super::Found;
-use crate::literal;
 use crate::meter::{Interrupted, Meter};
+use crate::prefilter::expense;
 
 /// A compiled regular expression.
 #[derive(Debug)]
@@ -212,9 +212,8 @@ pub(crate) fn required_literal(text: &[u8], flags: Flags) -> Option<Vec<u8>> {
     let regex = Regex::parse(text, flags).ok()?;
     let mut runs = vec![Vec::new()];
     collect_literals(regex.root(), &mut runs);
-    let windows = runs.iter().flat_map(|run: &Vec<u8>| run.windows(run.len().clamp(1, 10)));
-    let best = windows.max_by_key(|window| literal::score(window))?;
-    (best.len() >= 2).then(|| best.to_vec())
+    let runs = runs.into_iter().filter(|run: &Vec<u8>| run.len() >= 2);
+    runs.min_by(|a, b| expense(a).total_cmp(&expense(b)))
 }
 
 /// Appends the bytes that must stand one after the other, in lower case, to

@@ -1,0 +1,176 @@
+//! Builds the tables: chooses for each literal the window that it is known by.
+
+use std::collections::HashMap;
+
+use super::probe::{hash_long, hash_short, key, slot};
+use super::{Entry, Grams, Pairs, Prefilter, SigRef, Text, User};
+use crate::BuildError;
+use crate::literal::{self, fold};
+use crate::plan::Needle;
+
+/// The shortest literal that is known by grams of 8 bytes: wherever it lies,
+/// one of them begins at a multiple of 4.
+const LONG: usize = 11;
+const SHORT: usize = 4;
+/// Literals are cut to this length.
+const MAX_TEXT: usize = u8::MAX as usize;
+/// Words of the largest filter: 1 MiB stays in the second cache.
+const MAX_FILTER: usize = 1 << 18;
+
+/// What it costs to look for a literal, as places to look at for each byte of
+/// data: how often its grams stand there, and the share of its kind in what
+/// every byte costs.
+pub(crate) fn expense(text: &[u8]) -> f64 {
+    match text.len() {
+        0 => 1.0,
+        1 => 0.1,
+        2 | 3 => literal::frequency(text) + 1e-3,
+        4..LONG => literal::rarest_window(text, SHORT).map_or(1.0, |(_, p)| p) + 3e-6,
+        _ => {
+            let grams = text.windows(8).map(literal::frequency).collect::<Vec<_>>();
+            let sums = grams.windows(4).map(|grams| grams.iter().sum::<f64>() / 4.0);
+            sums.min_by(f64::total_cmp).unwrap_or(1.0)
+        }
+    }
+}
+
+/// Collects needles.
+#[derive(Debug, Default)]
+pub(crate) struct PrefilterBuilder<'n> {
+    needles: Vec<(&'n Needle, SigRef)>,
+}
+
+impl<'n> PrefilterBuilder<'n> {
+    pub(crate) fn add(&mut self, needle: &'n Needle, signature: SigRef) {
+        self.needles.push((needle, signature));
+    }
+
+    /// Builds the tables.
+    ///
+    /// # Errors
+    ///
+    /// They would have more than 2^32 entries.
+    pub(crate) fn build(mut self) -> Result<Prefilter, BuildError> {
+        self.needles.sort_unstable_by(|(a, x), (b, y)| {
+            (&a.text, a.nocase, x, a.place).cmp(&(&b.text, b.nocase, y, b.place))
+        });
+        self.needles.dedup();
+        let count =
+            |n: usize| u32::try_from(n).map_err(|_| BuildError::TooLarge(format!("{n} needles")));
+        let mut prefilter = Prefilter::default();
+        let (mut long, mut short, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut crowd = Crowd::default();
+        for group in
+            self.needles.chunk_by(|(a, _), (b, _)| a.text == b.text && a.nocase == b.nocase)
+        {
+            let Some((needle, _)) = group.first() else { continue };
+            let bytes = &needle.text[..needle.text.len().min(MAX_TEXT)];
+            let number = count(prefilter.texts.len())?;
+            match bytes.len() {
+                0 | 1 => return Err(BuildError::TooLarge("a literal of one byte".to_owned())),
+                2 | 3 => pairs.push((u16::from_le_bytes([fold(bytes[0]), fold(bytes[1])]), number)),
+                4..LONG => short.push(crowd.short(bytes, number)),
+                _ => long.extend(crowd.long(bytes, number)),
+            }
+            prefilter.texts.push(Text {
+                start: count(prefilter.arena.len())?,
+                len: bytes.len() as u8, // cut above
+                nocase: needle.nocase,
+                first_user: count(prefilter.users.len())?,
+                n_users: count(group.len())?,
+            });
+            prefilter.arena.extend_from_slice(bytes);
+            prefilter.users.extend(
+                group.iter().map(|&(needle, signature)| User { signature, place: needle.place }),
+            );
+        }
+        prefilter.long = grams(long);
+        prefilter.short = grams(short);
+        if !pairs.is_empty() {
+            pairs.sort_unstable();
+            let mut filter = Box::new([0u64; 1024]);
+            for (key, _) in &pairs {
+                filter[usize::from(key >> 6)] |= 1 << (key & 63);
+            }
+            prefilter.pairs = Some(Pairs { filter, texts: pairs });
+        }
+        Ok(prefilter)
+    }
+}
+
+/// A gram of a text, before it is put into a table.
+struct Gram {
+    hash: u64,
+    text: u32,
+    at: u8,
+}
+
+/// How many texts are known by a gram already.
+#[derive(Default)]
+struct Crowd {
+    grams: HashMap<u64, u32>,
+}
+
+/// What a new gram adds to the places that a filter passes on.
+const DENSITY: f64 = 1e-7;
+
+impl Crowd {
+    /// The cost of one more text with this gram: each place where it stands
+    /// leads to all of them.
+    fn cost(&self, gram: &[u8], hash: u64) -> f64 {
+        match self.grams.get(&hash) {
+            None => literal::frequency(gram) + DENSITY,
+            Some(&n) => literal::frequency(gram) * f64::from(n + 1),
+        }
+    }
+
+    fn take(&mut self, hash: u64, text: u32, at: usize) -> Gram {
+        *self.grams.entry(hash).or_default() += 1;
+        Gram { hash, text, at: at as u8 } // texts are at most 255 bytes long
+    }
+
+    fn short(&mut self, bytes: &[u8], text: u32) -> Gram {
+        let hash = |window: &[u8]| hash_short(window.first_chunk().copied().unwrap_or_default());
+        let costs = bytes.windows(SHORT).map(|gram| self.cost(gram, hash(gram))).enumerate();
+        let at = costs.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
+        self.take(hash(&bytes[at..]), text, at)
+    }
+
+    fn long(&mut self, bytes: &[u8], text: u32) -> [Gram; 4] {
+        let hash = |window: &[u8]| hash_long(window.first_chunk().copied().unwrap_or_default());
+        let costs: Vec<f64> = bytes.windows(8).map(|gram| self.cost(gram, hash(gram))).collect();
+        let sums = costs.windows(4).map(|costs| costs.iter().sum::<f64>()).enumerate();
+        let at = sums.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
+        [0, 1, 2, 3].map(|shift| self.take(hash(&bytes[at + shift..]), text, at + shift))
+    }
+}
+
+fn grams(mut list: Vec<Gram>) -> Grams {
+    if list.is_empty() {
+        return Grams::default();
+    }
+    list.sort_unstable_by_key(|gram| (key(gram.hash), gram.text, gram.at));
+    let n_different = list.chunk_by(|a, b| a.hash == b.hash).count();
+    // About sixteen bits for each gram, as far as the cache goes.
+    let words = (n_different / 2).next_power_of_two().clamp(256, MAX_FILTER);
+    let mut filter = vec![0u32; words];
+    for gram in &list {
+        let (word, mask) = slot(gram.hash, words.ilog2());
+        filter[word] |= mask;
+    }
+    let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
+    let mut starts = vec![0u32; (1 << bits) + 1];
+    for gram in &list {
+        starts[(key(gram.hash) >> (32 - bits)) as usize + 1] += 1;
+    }
+    let mut sum = 0;
+    for start in &mut starts {
+        sum += *start;
+        *start = sum;
+    }
+    let entries = list
+        .into_iter()
+        .map(|gram| Entry { hash: key(gram.hash), text: gram.text, at: gram.at })
+        .collect();
+    Grams { filter, starts, entries }
+}
