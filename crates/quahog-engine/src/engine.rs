@@ -83,7 +83,7 @@ impl Segment {
             // A member of a macro group never alerts alone.
             .map(|body| match body.offset.base {
                 Base::Macro(_) => (body.target, Planned::Never),
-                _ => (body.target, Planned::body(body.pattern)),
+                _ => (body.target, Planned::body(body.pattern, body.offset)),
             })
             .collect();
         let logicals: Vec<_> = set

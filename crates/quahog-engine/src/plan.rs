@@ -8,9 +8,9 @@
 //! looked at always.
 
 use quahog_sig::body::{Element, Pattern};
-use quahog_sig::model::{Expression, Logical, Op, Sign, Subsignature};
+use quahog_sig::model::{Base, Expression, Logical, Offset, Op, Sign, Subsignature};
 
-use crate::prefilter::expense;
+use crate::prefilter::{expense, expense_of_anchored};
 use crate::verify::{self, pcre};
 
 /// A literal that stands in every buffer that its signature matches.
@@ -19,6 +19,8 @@ pub(crate) struct Needle {
     /// Its bytes, two at least; in lower case if case does not matter.
     pub(crate) text: Vec<u8>,
     pub(crate) nocase: bool,
+    /// The only place in a buffer where it may stand, if there is just one.
+    pub(crate) anchor: Option<u32>,
     /// Where in the signature it stands, if what stands around it can be checked.
     pub(crate) place: Option<Place>,
 }
@@ -39,7 +41,7 @@ pub(crate) struct Place {
 impl Needle {
     /// A literal in lower case, found in either.
     pub(crate) fn anywhere(text: Vec<u8>) -> Needle {
-        Needle { text, nocase: true, place: None }
+        Needle { text, nocase: true, anchor: None, place: None }
     }
 }
 
@@ -77,8 +79,17 @@ impl Trigger {
 /// Only literals before the cut of a part count, because what stands behind it
 /// may be missing at the end of the buffer. A part always has one: the run that
 /// ClamAV searches by lies before the cut.
-pub(crate) fn of_pattern(pattern: Pattern<'_>, subsignature: u8, second: bool) -> Option<Trigger> {
-    let mut best: Option<(f64, &[u8], Option<Place>)> = None;
+pub(crate) fn of_pattern(
+    pattern: Pattern<'_>,
+    offset: Offset,
+    subsignature: u8,
+    second: bool,
+) -> Option<Trigger> {
+    let mut best: Option<(f64, &[u8], Option<u32>, Option<Place>)> = None;
+    let fixed = match offset.base {
+        Base::Absolute(at) if offset.shift == 0 => Some(at),
+        _ => None,
+    };
     for (part, number) in pattern.parts().zip(0u32..) {
         let mut before = (0u32, 0u32);
         for element in part.elements() {
@@ -90,11 +101,16 @@ pub(crate) fn of_pattern(pattern: Pattern<'_>, subsignature: u8, second: bool) -
             {
                 // Each place is checked for every start that it allows.
                 let spread = f64::from(before.1 - before.0);
-                let cost = expense(text) * (1.0 + spread / 8.0);
+                let anchor = fixed.filter(|_| number == 0 && before.0 == before.1);
+                let anchor = anchor.and_then(|at| at.checked_add(before.0));
+                let cost = match anchor {
+                    Some(_) => expense_of_anchored(text),
+                    None => expense(text) * (1.0 + spread / 8.0),
+                };
                 if best.is_none_or(|(known, ..)| cost < known) {
                     let part = u16::try_from(number).ok();
                     let place = part.map(|part| Place { subsignature, second, part, before });
-                    best = Some((cost, text, place));
+                    best = Some((cost, text, anchor, place));
                 }
             }
             let (min, max) = verify::lengths(element);
@@ -102,14 +118,14 @@ pub(crate) fn of_pattern(pattern: Pattern<'_>, subsignature: u8, second: bool) -
             before = (add(before.0, min), add(before.1, max));
         }
     }
-    let (cost, text, place) = best?;
-    let needle = Needle { text: text.to_vec(), nocase: pattern.nocase(), place };
+    let (cost, text, anchor, place) = best?;
+    let needle = Needle { text: text.to_vec(), nocase: pattern.nocase(), anchor, place };
     Some(Trigger { mark: Mark::Needle(needle), cost })
 }
 
 /// The literal, in lower case, by which a pattern alone is found.
 pub(crate) fn literal_of(pattern: Pattern<'_>) -> Option<Vec<u8>> {
-    let needle = of_pattern(pattern, 0, false)?.into_needle()?;
+    let needle = of_pattern(pattern, Offset::ANY, 0, false)?.into_needle()?;
     Some(needle.text.to_ascii_lowercase())
 }
 
@@ -131,8 +147,8 @@ pub(crate) enum Planned {
 
 impl Planned {
     /// How a body signature is found.
-    pub(crate) fn body(pattern: Pattern<'_>) -> Planned {
-        let needle = of_pattern(pattern, 0, false).and_then(Trigger::into_needle);
+    pub(crate) fn body(pattern: Pattern<'_>, offset: Offset) -> Planned {
+        let needle = of_pattern(pattern, offset, 0, false).and_then(Trigger::into_needle);
         Planned::needles(needle.map(|needle| vec![needle]))
     }
 
@@ -202,10 +218,10 @@ fn of_subsignatures(logical: Logical<'_>) -> Triggers {
         .subsignatures()
         .zip(0u8..)
         .map(|(sub, id)| match sub {
-            Subsignature::Hex { pattern, second, .. } => {
+            Subsignature::Hex { offset, pattern, second } => {
                 let patterns = [Some(pattern), second].into_iter().zip([false, true]);
                 let patterns = patterns.filter_map(|(pattern, second)| Some((pattern?, second)));
-                patterns.map(|(pattern, second)| of_pattern(pattern, id, second)).collect()
+                patterns.map(|(pattern, second)| of_pattern(pattern, offset, id, second)).collect()
             }
             Subsignature::FuzzyImage(hash) => {
                 // Next to nothing has it.

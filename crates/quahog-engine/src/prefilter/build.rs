@@ -1,7 +1,6 @@
 //! Builds the tables: chooses for each literal the window that it is known by.
 
-use std::collections::HashMap;
-
+use super::anchored::Anchored;
 use super::probe::{hash_long, hash_short, key, slot};
 use super::{Entry, Grams, Pairs, Prefilter, SigRef, Text, User};
 use crate::BuildError;
@@ -34,6 +33,13 @@ pub(crate) fn expense(text: &[u8]) -> f64 {
     }
 }
 
+/// What it costs to look for a literal at one place, in the same measure: a
+/// buffer has some thousands of bytes. Two bytes may be the mark of all files of
+/// a kind.
+pub(crate) fn expense_of_anchored(text: &[u8]) -> f64 {
+    if text.len() < SHORT { 2e-5 } else { 2e-7 }
+}
+
 /// Collects needles.
 #[derive(Debug, Default)]
 pub(crate) struct PrefilterBuilder<'n> {
@@ -52,21 +58,26 @@ impl<'n> PrefilterBuilder<'n> {
     /// They would have more than 2^32 entries.
     pub(crate) fn build(mut self) -> Result<Prefilter, BuildError> {
         self.needles.sort_unstable_by(|(a, x), (b, y)| {
-            (&a.text, a.nocase, x, a.place).cmp(&(&b.text, b.nocase, y, b.place))
+            (&a.text, a.nocase, a.anchor, x, a.place)
+                .cmp(&(&b.text, b.nocase, b.anchor, y, b.place))
         });
         self.needles.dedup();
         let count =
             |n: usize| u32::try_from(n).map_err(|_| BuildError::TooLarge(format!("{n} needles")));
         let mut prefilter = Prefilter::default();
         let (mut long, mut short, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut crowd = Crowd::default();
-        for group in
-            self.needles.chunk_by(|(a, _), (b, _)| a.text == b.text && a.nocase == b.nocase)
-        {
+        let mut anchored = Vec::new();
+        let mut crowd = Crowd::new();
+        for group in self.needles.chunk_by(|(a, _), (b, _)| {
+            (&a.text, a.nocase, a.anchor) == (&b.text, b.nocase, b.anchor)
+        }) {
             let Some((needle, _)) = group.first() else { continue };
             let bytes = &needle.text[..needle.text.len().min(MAX_TEXT)];
             let number = count(prefilter.texts.len())?;
             match bytes.len() {
+                _ if needle.anchor.is_some() => {
+                    anchored.extend(needle.anchor.map(|at| (at, bytes, number)));
+                }
                 0 | 1 => return Err(BuildError::TooLarge("a literal of one byte".to_owned())),
                 2 | 3 => pairs.push((u16::from_le_bytes([fold(bytes[0]), fold(bytes[1])]), number)),
                 4..LONG => short.push(crowd.short(bytes, number)),
@@ -84,6 +95,7 @@ impl<'n> PrefilterBuilder<'n> {
                 group.iter().map(|&(needle, signature)| User { signature, place: needle.place }),
             );
         }
+        prefilter.anchored = Anchored::new(anchored.into_iter());
         prefilter.long = grams(long);
         prefilter.short = grams(short);
         if !pairs.is_empty() {
@@ -105,27 +117,36 @@ struct Gram {
     at: u8,
 }
 
-/// How many texts are known by a gram already.
-#[derive(Default)]
-struct Crowd {
-    grams: HashMap<u64, u32>,
-}
+/// How many texts are known by a gram already, by its hash: grams that share a
+/// slot are taken for one, which costs a worse choice and nothing else.
+struct Crowd(Vec<u16>);
 
 /// What a new gram adds to the places that a filter passes on.
 const DENSITY: f64 = 1e-7;
 
 impl Crowd {
+    const BITS: u32 = 20;
+
+    fn new() -> Crowd {
+        Crowd(vec![0; 1 << Crowd::BITS])
+    }
+
+    fn slot(hash: u64) -> usize {
+        (hash >> (64 - Crowd::BITS)) as usize
+    }
+
     /// The cost of one more text with this gram: each place where it stands
     /// leads to all of them.
     fn cost(&self, gram: &[u8], hash: u64) -> f64 {
-        match self.grams.get(&hash) {
-            None => literal::frequency(gram) + DENSITY,
-            Some(&n) => literal::frequency(gram) * f64::from(n + 1),
+        match self.0[Crowd::slot(hash)] {
+            0 => literal::frequency(gram) + DENSITY,
+            n => literal::frequency(gram) * (f64::from(n) + 1.0),
         }
     }
 
     fn take(&mut self, hash: u64, text: u32, at: usize) -> Gram {
-        *self.grams.entry(hash).or_default() += 1;
+        let n = &mut self.0[Crowd::slot(hash)];
+        *n = n.saturating_add(1);
         Gram { hash, text, at: at as u8 } // texts are at most 255 bytes long
     }
 

@@ -18,18 +18,21 @@
 //!    that failed here [`MAX_FAILS`] times in a buffer is taken for good, so
 //!    data made of one needle costs no more than a bounded number of checks.
 //!
-//! Needles of two and three bytes are found by a table of pairs. What is sized
+//! Needles of two and three bytes are found by a table of pairs, and those that
+//! may stand at one place only by looking there. What is sized
 //! by the number of signatures lives as long as the scratch memory, and a scan
 //! touches only the entries of what it meets.
 
+mod anchored;
 mod build;
 mod probe;
 
-pub(crate) use build::{PrefilterBuilder, expense};
+pub(crate) use build::{PrefilterBuilder, expense, expense_of_anchored};
 
 use crate::literal::{self, fold};
 use crate::meter::{Interrupted, Meter};
 use crate::plan::Place;
+use anchored::Anchored;
 use probe::{Candidate, Probes};
 
 /// Which signature a needle belongs to.
@@ -74,6 +77,8 @@ pub(crate) struct Prefilter {
     short: Grams,
     /// Needles of two and three bytes, by their first two.
     pairs: Option<Pairs>,
+    /// Needles that may stand at one place only.
+    anchored: Anchored,
     texts: Vec<Text>,
     /// The bytes of the texts.
     arena: Vec<u8>,
@@ -227,6 +232,7 @@ impl Prefilter {
         grams(&self.long)
             + grams(&self.short)
             + pairs
+            + self.anchored.memory()
             + size_of_val(&self.texts[..])
             + self.arena.len()
             + size_of_val(&self.users[..])
@@ -263,7 +269,12 @@ impl Search<'_, '_, '_> {
         candidates: &mut Vec<Candidate>,
         meter: &dyn Meter,
     ) -> Result<(), Interrupted> {
-        let Prefilter { long, short, pairs, .. } = self.prefilter;
+        let Prefilter { long, short, pairs, anchored, .. } = self.prefilter;
+        meter.tick(anchored.n_places() as u64)?;
+        for (text, at) in anchored.find(self.haystack) {
+            self.passed.entries += 1;
+            self.text(text, at);
+        }
         let mut from = 0;
         while from < self.haystack.len() {
             let to = self.haystack.len().min(from + BLOCK);

@@ -7,7 +7,7 @@
 //! that change no value, so they are passed over.
 
 use quahog_sig::SignatureSet;
-use quahog_sig::model::{YaraRule, YaraString};
+use quahog_sig::model::{Offset, YaraRule, YaraString};
 use quahog_sig::yara::{Arithmetic, Op, Relation, StringRef};
 
 use super::regex;
@@ -93,7 +93,8 @@ fn strings_of(set: &SignatureSet, rule: YaraRule<'_>) -> Vec<Option<Cover>> {
         let texts = match set.yara_string(row)? {
             YaraString::Pattern { pattern, second } => {
                 let patterns = [Some(pattern), second].into_iter().flatten();
-                let needle = |p| of_pattern(p, 0, false).and_then(Trigger::into_needle);
+                let needle =
+                    |p| of_pattern(p, Offset::ANY, 0, false).and_then(Trigger::into_needle);
                 let texts = patterns.map(|p| needle(p).map(|needle| needle.text));
                 texts
                     .map(|text| text.map(|text| text.to_ascii_lowercase()))
