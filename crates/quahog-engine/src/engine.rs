@@ -1,7 +1,7 @@
 //! The engine: all signatures, compiled, for one buffer at a time.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, OnceLock};
 
 use quahog_sig::SignatureSet;
@@ -19,7 +19,7 @@ use crate::exe::Executable;
 use crate::identify::{Identifier, Inside};
 use crate::lists::{Containers, Link, LinkAlert, LinkOptions, PhishingLists};
 use crate::meter::{Interrupted, Meter};
-use crate::offset::{Starts, starts_in};
+use crate::offset::starts_in;
 use crate::plan::{self, Planned};
 use crate::prefilter::{Fit, Prefilter, PrefilterBuilder, Seen, SigRef, User};
 use crate::verify::pcre::{Matcher, Stack};
@@ -762,10 +762,6 @@ fn intermediates_fit(layer: &Layer<'_>, block: &Block) -> bool {
     true
 }
 
-/// Starts of a part that are tried around a literal; with more of them the
-/// search of the whole buffer is as good.
-const MAX_STARTS: usize = 64;
-
 /// Whether the signature may match, judged by what stands around a literal of
 /// it: the part that the literal belongs to must, and must be allowed to start
 /// there if it is the first one.
@@ -799,20 +795,10 @@ fn fit(
         let Some(place) = user.place else { return Fit::Yes };
         (body.offset, body.pattern, place)
     };
-    let (min, max) = place.before;
-    // A part may begin where the buffer does, and no earlier.
-    let Some(last) = at.checked_sub(min as usize) else { return Fit::No };
-    let first = at.saturating_sub(max as usize);
-    if last - first >= MAX_STARTS {
-        return Fit::Yes;
-    }
-    let part = usize::from(place.part);
-    let allowed = if part == 0 { starts_in(offset, layer) } else { Some(Starts::ALL) };
-    let Some(allowed) = allowed else { return Fit::Never };
-    let stands = allowed.ranges().any(|range| {
-        let starts = first.max(*range.start())..=last.min(*range.end());
-        verify::part_starts(pattern, part, layer.bytes(), starts, buffers)
-    });
+    let Some(allowed) = starts_in(offset, layer) else { return Fit::Never };
+    let within = |starts: RangeInclusive<usize>| allowed.meet(&starts);
+    let part = (usize::from(place.part), place.before);
+    let stands = verify::stands_around(pattern, part, at, layer.bytes(), within, buffers);
     if stands { Fit::Yes } else { Fit::No }
 }
 

@@ -17,8 +17,19 @@ pub(crate) enum Starts<'l> {
 }
 
 impl Starts<'_> {
-    /// Anywhere.
-    pub(crate) const ALL: Starts<'static> = Starts::Range(0..=usize::MAX);
+    /// Those that lie in a range, and perhaps some others in it; `None` if there
+    /// are none.
+    pub(crate) fn meet(&self, other: &RangeInclusive<usize>) -> Option<RangeInclusive<usize>> {
+        match self {
+            Starts::Range(range) => {
+                let both = *range.start().max(other.start())..=*range.end().min(other.end());
+                (!both.is_empty()).then_some(both)
+            }
+            Starts::Listed(list) => {
+                list.iter().any(|start| other.contains(start)).then(|| other.clone())
+            }
+        }
+    }
 
     /// The same as ranges, in increasing order.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = RangeInclusive<usize>> {

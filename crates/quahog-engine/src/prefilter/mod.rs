@@ -136,7 +136,7 @@ struct Pairs {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// For each user how often it failed its check; [`LIVE`] once it passed.
-    states: Vec<u8>,
+    states: Vec<u16>,
     /// The users whose state is not 0.
     touched: Vec<u32>,
     /// What the probes passed on.
@@ -144,7 +144,7 @@ pub(crate) struct Seen {
 }
 
 /// A user that needs no more checks in this buffer.
-const LIVE: u8 = u8::MAX;
+const LIVE: u16 = u16::MAX;
 
 /// What the caller sees around a literal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -157,8 +157,11 @@ pub(crate) enum Fit {
     Never,
 }
 
-/// Checks of one needle that may fail in a buffer before it is taken for good.
-pub(crate) const MAX_FAILS: u8 = 32;
+/// Checks of one needle that may fail in a buffer before it is taken for good,
+/// and bytes of the buffer for one more: that many checks cost about as much as
+/// the search of all of it.
+const MAX_FAILS: usize = 32;
+const FAIL_BYTES: usize = 512;
 
 /// Bytes between two looks at the meter.
 const BLOCK: usize = 16 << 10;
@@ -199,6 +202,7 @@ impl Prefilter {
         if states.len() < self.users.len() {
             states.resize(self.users.len(), 0);
         }
+        let max_fails = MAX_FAILS + haystack.len() / FAIL_BYTES;
         let mut search = Search {
             prefilter: self,
             haystack,
@@ -207,6 +211,7 @@ impl Prefilter {
             check,
             out,
             passed: Passed::default(),
+            max_fails: u16::try_from(max_fails).unwrap_or(LIVE - 1),
         };
         let result = search.run(candidates, meter);
         let passed = search.passed;
@@ -256,11 +261,12 @@ impl Grams {
 struct Search<'p, 'h, 's> {
     prefilter: &'p Prefilter,
     haystack: &'h [u8],
-    states: &'s mut [u8],
+    states: &'s mut [u16],
     touched: &'s mut Vec<u32>,
     check: &'s mut dyn FnMut(&User, usize) -> Fit,
     out: &'s mut Vec<SigRef>,
     passed: Passed,
+    max_fails: u16,
 }
 
 impl Search<'_, '_, '_> {
@@ -358,7 +364,7 @@ impl Search<'_, '_, '_> {
             }
             match (self.check)(user, at) {
                 Fit::Never => *state = LIVE,
-                Fit::No if *state < MAX_FAILS => *state += 1,
+                Fit::No if *state < self.max_fails => *state += 1,
                 Fit::No | Fit::Yes => {
                     *state = LIVE;
                     self.passed.signatures += 1;

@@ -14,9 +14,9 @@ pub(crate) mod pcre;
 
 use std::ops::RangeInclusive;
 
-use quahog_sig::body::{Gap, Pattern};
+use quahog_sig::body::{Gap, Part, Pattern};
 
-use crate::meter::{Interrupted, Meter};
+use crate::meter::{Interrupted, Meter, Unmetered};
 use part::PartSearch;
 
 pub(crate) use part::lengths;
@@ -79,20 +79,72 @@ struct Reached {
     start: usize,
 }
 
-/// Whether a part of a pattern, by its number, starts in `starts`, whatever
-/// stands where the other parts should.
+/// The most bytes around a literal that are looked at before the search of the
+/// whole buffer is as good.
+const MAX_WINDOW: usize = 4096;
+
+/// Whether the parts stand around `at` that must do so if a literal at `at`
+/// belongs to a match: the part that the literal is in, and those that bounded
+/// gaps tie to it. `before` is how many bytes of its part stand before the
+/// literal, and `allowed` says where the first part of the pattern may start.
 ///
-/// Takes a part's length for each start.
-pub(crate) fn part_starts(
+/// It may be wrong in saying that they stand, not in saying that they do not.
+/// Takes time linear in the parts and the gaps between them.
+pub(crate) fn stands_around(
     pattern: Pattern<'_>,
-    number: usize,
+    (number, before): (usize, (u32, u32)),
+    at: usize,
     haystack: &[u8],
-    mut starts: RangeInclusive<usize>,
+    allowed: impl Fn(RangeInclusive<usize>) -> Option<RangeInclusive<usize>>,
     buffers: &mut Buffers,
 ) -> bool {
-    let Some(part) = pattern.parts().nth(number) else { return false };
-    let nocase = pattern.nocase();
-    starts.any(|start| part::matches(&part, nocase, haystack, start, &mut buffers.part))
+    let open = |gap: Option<Gap>| gap.is_none_or(|gap| gap.max == u32::MAX);
+    let len = |part: Part<'_>| {
+        let sums = part.elements().map(lengths);
+        sums.fold((0usize, 0usize), |a, b| (a.0 + b.0, a.1.saturating_add(b.1)))
+    };
+    // Go back to the first part that is tied to this one.
+    let (mut first, mut distance) = (0, (0usize, 0usize));
+    for (index, part) in pattern.parts().enumerate().take(number + 1) {
+        if open(part.gap) {
+            (first, distance) = (index, (0, 0));
+        } else if let Some(gap) = part.gap {
+            distance.0 = distance.0.saturating_add(gap.min as usize);
+            distance.1 = distance.1.saturating_add(gap.max as usize);
+        }
+        if index < number {
+            let (_, max) = len(part);
+            // A cut part is shorter only at the end of the buffer, but inner
+            // classes count nothing in the least length.
+            distance.0 = distance.0.saturating_add(part.min_len as usize);
+            distance.1 = distance.1.saturating_add(max);
+        }
+    }
+    let back = distance.1.saturating_add(before.1 as usize);
+    let least = distance.0.saturating_add(before.0 as usize);
+    // A part may begin where the buffer does, and no earlier.
+    let Some(latest) = at.checked_sub(least) else { return false };
+    let earliest = at.saturating_sub(back);
+    if latest - earliest > MAX_WINDOW {
+        return true;
+    }
+    let mut starts = earliest..=latest;
+    if first == 0 {
+        match allowed(starts) {
+            Some(allowed) => starts = allowed,
+            None => return false,
+        }
+    }
+    let parts = pattern.parts().skip(first);
+    let tied = 1 + parts.clone().skip(1).take_while(|part| !open(part.gap)).count();
+    let mut found = false;
+    let mut add = |_, _| {
+        found = true;
+        false
+    };
+    let parts = parts.take(tied);
+    let walked = chain(parts, pattern.nocase(), haystack, starts, buffers, &Unmetered, &mut add);
+    found || walked.is_err()
 }
 
 /// Finds the matches of `pattern` whose first part starts in `starts`.
@@ -134,9 +186,21 @@ pub(crate) fn visit(
     meter: &dyn Meter,
     add: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<(), Interrupted> {
-    let nocase = pattern.nocase();
-    let mut parts = pattern.parts();
-    let n_parts = parts.len();
+    chain(pattern.parts(), pattern.nocase(), haystack, starts, buffers, meter, add)
+}
+
+/// Finds the chains of these parts; the gap of the first one means nothing.
+fn chain<'p>(
+    mut parts: impl Iterator<Item = Part<'p>> + Clone,
+    nocase: bool,
+    haystack: &[u8],
+    starts: RangeInclusive<usize>,
+    buffers: &mut Buffers,
+    meter: &dyn Meter,
+    add: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<(), Interrupted> {
+    let all = parts.clone();
+    let n_parts = parts.clone().count();
     let Some(first) = parts.next() else { return Ok(()) };
     let Buffers { part: part_buffers, reached, next } = buffers;
     reached.clear();
@@ -170,7 +234,7 @@ pub(crate) fn visit(
             }
         };
         next.clear();
-        let next_gap = pattern.parts().nth(at + 2).and_then(|part| part.gap);
+        let next_gap = all.clone().nth(at + 2).and_then(|part| part.gap);
         let mut search = PartSearch::new(part, nocase, haystack, from..=to, part_buffers);
         while let Some(start) = search.next(meter)? {
             let Some(chain) = reaching(reached, gap, start) else { continue };
@@ -227,7 +291,6 @@ fn enough(reached: &[Reached], gap: Option<Gap>, start: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meter::Unmetered;
     use quahog_sig::body::{Rules, parse};
 
     fn find(text: &str, haystack: &[u8], rules: Rules) -> Found {

@@ -189,7 +189,7 @@ pub(crate) fn lengths(element: Element<'_>) -> (usize, usize) {
 }
 
 /// Whether the part starts at `start`; its ends are left in `buffers.ends`.
-pub(super) fn matches(
+fn matches(
     part: &Part<'_>,
     nocase: bool,
     haystack: &[u8],
