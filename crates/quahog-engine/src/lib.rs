@@ -6,9 +6,9 @@
 //! What changes while scanning lives in a [`Scratch`] that the caller owns.
 //!
 //! How it works: for every signature the *plan* picks literals without which
-//! it cannot match, the *triggers*. One pass over the buffer finds the triggers
-//! in it; only signatures with a trigger there are looked at, each by its own
-//! search of the buffer. So the work is in proportion to what is hit, not to
+//! it cannot match, the *needles*. One pass over the buffer finds the needles
+//! in it, by grams; what stands around a needle is checked on the spot, and only
+//! signatures that pass are looked at, each by its own search of the buffer. So the work is in proportion to what is hit, not to
 //! what is loaded. File hashes are computed only if some signature has a file
 //! of that size, and the headers of a program are read only if some signature
 //! speaks of its parts: see [`exe`].
@@ -48,6 +48,8 @@ mod literal;
 mod offset;
 mod plan;
 mod prefilter;
+#[allow(unsafe_code)]
+mod simd;
 mod verify;
 mod yara;
 

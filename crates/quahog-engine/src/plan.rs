@@ -85,7 +85,7 @@ pub(crate) fn of_pattern(
     subsignature: u8,
     second: bool,
 ) -> Option<Trigger> {
-    let mut best: Option<(f64, &[u8], Option<u32>, Option<Place>)> = None;
+    let mut best: Option<Trigger> = None;
     let fixed = match offset.base {
         Base::Absolute(at) if offset.shift == 0 => Some(at),
         _ => None,
@@ -107,10 +107,12 @@ pub(crate) fn of_pattern(
                     Some(_) => expense_of_anchored(text),
                     None => expense(text) * (1.0 + spread / 8.0),
                 };
-                if best.is_none_or(|(known, ..)| cost < known) {
+                if best.as_ref().is_none_or(|best| cost < best.cost) {
                     let part = u16::try_from(number).ok();
                     let place = part.map(|part| Place { subsignature, second, part, before });
-                    best = Some((cost, text, anchor, place));
+                    let text = text.to_vec();
+                    let needle = Needle { text, nocase: pattern.nocase(), anchor, place };
+                    best = Some(Trigger { mark: Mark::Needle(needle), cost });
                 }
             }
             let (min, max) = verify::lengths(element);
@@ -118,9 +120,7 @@ pub(crate) fn of_pattern(
             before = (add(before.0, min), add(before.1, max));
         }
     }
-    let (cost, text, anchor, place) = best?;
-    let needle = Needle { text: text.to_vec(), nocase: pattern.nocase(), anchor, place };
-    Some(Trigger { mark: Mark::Needle(needle), cost })
+    best
 }
 
 /// The literal, in lower case, by which a pattern alone is found.

@@ -27,7 +27,7 @@ fn hash(at: u32, bytes: &[u8]) -> u64 {
     let mut gram = [0; MAX];
     gram.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     let place = u64::from(at) << 4 | bytes.len() as u64; // at most 8
-    (hash_long(gram) ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    (u64::from(hash_long(gram)) << 32 ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 fn bit(hash: u64) -> usize {

@@ -1,7 +1,7 @@
 //! Builds the tables: chooses for each literal the window that it is known by.
 
 use super::anchored::Anchored;
-use super::probe::{hash_long, hash_short, key, slot};
+use super::probe::{MAX_BITS, hash_long, hash_short, slot};
 use super::{Entry, Grams, Pairs, Prefilter, SigRef, Text, User};
 use crate::BuildError;
 use crate::literal::{self, fold};
@@ -14,7 +14,7 @@ const SHORT: usize = 4;
 /// Literals are cut to this length.
 const MAX_TEXT: usize = u8::MAX as usize;
 /// Words of the largest filter: 1 MiB stays in the second cache.
-const MAX_FILTER: usize = 1 << 18;
+const MAX_FILTER: usize = 1 << (MAX_BITS - 2);
 
 /// What it costs to look for a literal, as places to look at for each byte of
 /// data: how often its grams stand there, and the share of its kind in what
@@ -112,7 +112,7 @@ impl<'n> PrefilterBuilder<'n> {
 
 /// A gram of a text, before it is put into a table.
 struct Gram {
-    hash: u64,
+    hash: u32,
     text: u32,
     at: u8,
 }
@@ -131,20 +131,20 @@ impl Crowd {
         Crowd(vec![0; 1 << Crowd::BITS])
     }
 
-    fn slot(hash: u64) -> usize {
-        (hash >> (64 - Crowd::BITS)) as usize
+    fn slot(hash: u32) -> usize {
+        (hash >> (32 - Crowd::BITS)) as usize
     }
 
     /// The cost of one more text with this gram: each place where it stands
     /// leads to all of them.
-    fn cost(&self, gram: &[u8], hash: u64) -> f64 {
+    fn cost(&self, gram: &[u8], hash: u32) -> f64 {
         match self.0[Crowd::slot(hash)] {
             0 => literal::frequency(gram) + DENSITY,
             n => literal::frequency(gram) * (f64::from(n) + 1.0),
         }
     }
 
-    fn take(&mut self, hash: u64, text: u32, at: usize) -> Gram {
+    fn take(&mut self, hash: u32, text: u32, at: usize) -> Gram {
         let n = &mut self.0[Crowd::slot(hash)];
         *n = n.saturating_add(1);
         Gram { hash, text, at: at as u8 } // texts are at most 255 bytes long
@@ -170,7 +170,7 @@ fn grams(mut list: Vec<Gram>) -> Grams {
     if list.is_empty() {
         return Grams::default();
     }
-    list.sort_unstable_by_key(|gram| (key(gram.hash), gram.text, gram.at));
+    list.sort_unstable_by_key(|gram| (gram.hash, gram.text, gram.at));
     let n_different = list.chunk_by(|a, b| a.hash == b.hash).count();
     // About sixteen bits for each gram, as far as the cache goes.
     let words = (n_different / 2).next_power_of_two().clamp(256, MAX_FILTER);
@@ -182,7 +182,7 @@ fn grams(mut list: Vec<Gram>) -> Grams {
     let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
     let mut starts = vec![0u32; (1 << bits) + 1];
     for gram in &list {
-        starts[(key(gram.hash) >> (32 - bits)) as usize + 1] += 1;
+        starts[(gram.hash >> (32 - bits)) as usize + 1] += 1;
     }
     let mut sum = 0;
     for start in &mut starts {
@@ -191,7 +191,7 @@ fn grams(mut list: Vec<Gram>) -> Grams {
     }
     let entries = list
         .into_iter()
-        .map(|gram| Entry { hash: key(gram.hash), text: gram.text, at: gram.at })
+        .map(|gram| Entry { hash: gram.hash, text: gram.text, at: gram.at })
         .collect();
     Grams { filter, starts, entries }
 }

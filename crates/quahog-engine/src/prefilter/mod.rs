@@ -25,7 +25,7 @@
 
 mod anchored;
 mod build;
-mod probe;
+pub(crate) mod probe;
 
 pub(crate) use build::{PrefilterBuilder, expense, expense_of_anchored};
 

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use crate::simd::Vectors;
+
 /// A place that the filter passed on, and the hash of its gram.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Candidate {
@@ -21,35 +23,37 @@ pub(crate) enum Probes {
 }
 
 /// Bit 5 of every byte.
-const FOLD: u64 = 0x2020_2020_2020_2020;
-const LONG_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-const SHORT_FACTOR: u64 = 0xd6e8_feb8_6659_fd93;
+pub(crate) const FOLD: u32 = 0x2020_2020;
+/// What the lower and the upper half of a gram are multiplied with.
+pub(crate) const FACTORS: [u32; 2] = [0x9e37_79b1, 0x85eb_ca6b];
 
-/// The hash of 8 bytes, folded: the filter's word, its bits and the bucket are
-/// taken from it.
-pub(super) fn hash_long(gram: [u8; 8]) -> u64 {
-    let gram = u64::from_le_bytes(gram) | FOLD;
-    // Two multiplications mix the upper bytes down, too.
-    (gram ^ gram >> 29).wrapping_mul(LONG_FACTOR)
+/// The hash of 8 bytes, folded. The filter's word, the bits in it and the
+/// bucket are taken from its upper bits, which depend on all of the gram.
+pub(crate) fn hash_long(gram: [u8; 8]) -> u32 {
+    let [a, b, c, d, e, f, g, h] = gram;
+    let [low, high] = [[a, b, c, d], [e, f, g, h]].map(|half| u32::from_le_bytes(half) | FOLD);
+    mix(low.wrapping_mul(FACTORS[0]).wrapping_add(high.wrapping_mul(FACTORS[1])))
 }
 
 /// The hash of 4 bytes, folded.
-pub(super) fn hash_short(gram: [u8; 4]) -> u64 {
-    u64::from(u32::from_le_bytes(gram) | FOLD as u32).wrapping_mul(SHORT_FACTOR)
+pub(crate) fn hash_short(gram: [u8; 4]) -> u32 {
+    mix((u32::from_le_bytes(gram) | FOLD).wrapping_mul(FACTORS[0]))
 }
 
-/// The part of a hash by which entries are found.
-pub(super) fn key(hash: u64) -> u32 {
-    (hash >> 32) as u32
+/// Gives the lower bits something of the upper ones.
+fn mix(product: u32) -> u32 {
+    product ^ product >> 15
 }
+
+/// The largest filter: the bits of the word, and ten more that choose the bits
+/// in it, are those of the hash.
+pub(crate) const MAX_BITS: u32 = 20;
 
 /// The word of a filter of `1 << bits` words that a hash looks at, and the two
 /// bits in it.
-pub(super) fn slot(hash: u64, bits: u32) -> (usize, u32) {
-    let word = (hash >> (64 - bits)) as usize;
-    // Bits that do not choose the word: a filter has 2^20 words at most.
-    let mask = 1 << (hash >> 34 & 31) | 1 << (hash >> 39 & 31);
-    (word, mask)
+pub(super) fn slot(hash: u32, bits: u32) -> (usize, u32) {
+    let mask = 1 << (hash >> (MAX_BITS - bits) & 31) | 1 << (hash >> (MAX_BITS + 5 - bits) & 31);
+    ((hash >> (32 - bits)) as usize, mask)
 }
 
 impl Probes {
@@ -64,6 +68,11 @@ impl Probes {
         range: Range<usize>,
         out: &mut Vec<Candidate>,
     ) {
+        let range = match (self, Vectors::detect()) {
+            (_, None) => range,
+            (Probes::Long, Some(vectors)) => vectors.long(filter, haystack, range, out),
+            (Probes::Short, Some(vectors)) => vectors.short(filter, haystack, range, out),
+        };
         match self {
             Probes::Long => long(filter, haystack, range, out),
             Probes::Short => short(filter, haystack, range, out),
@@ -71,12 +80,12 @@ impl Probes {
     }
 }
 
-fn passes(filter: &[u32], hash: u64, bits: u32) -> bool {
+fn passes(filter: &[u32], hash: u32, bits: u32) -> bool {
     let (word, mask) = slot(hash, bits);
     filter.get(word).is_some_and(|word| word & mask == mask)
 }
 
-fn long(filter: &[u32], haystack: &[u8], range: Range<usize>, out: &mut Vec<Candidate>) {
+pub(crate) fn long(filter: &[u32], haystack: &[u8], range: Range<usize>, out: &mut Vec<Candidate>) {
     let bits = filter.len().ilog2();
     let first = range.start.next_multiple_of(4);
     for at in (first..range.end).step_by(4) {
@@ -85,12 +94,17 @@ fn long(filter: &[u32], haystack: &[u8], range: Range<usize>, out: &mut Vec<Cand
         if passes(filter, hash, bits)
             && let Ok(at) = u32::try_from(at)
         {
-            out.push(Candidate { at, hash: key(hash) });
+            out.push(Candidate { at, hash });
         }
     }
 }
 
-fn short(filter: &[u32], haystack: &[u8], range: Range<usize>, out: &mut Vec<Candidate>) {
+pub(crate) fn short(
+    filter: &[u32],
+    haystack: &[u8],
+    range: Range<usize>,
+    out: &mut Vec<Candidate>,
+) {
     let bits = filter.len().ilog2();
     for at in range {
         let Some(&gram) = haystack.get(at..).and_then(|rest| rest.first_chunk()) else { return };
@@ -98,7 +112,7 @@ fn short(filter: &[u32], haystack: &[u8], range: Range<usize>, out: &mut Vec<Can
         if passes(filter, hash, bits)
             && let Ok(at) = u32::try_from(at)
         {
-            out.push(Candidate { at, hash: key(hash) });
+            out.push(Candidate { at, hash });
         }
     }
 }
