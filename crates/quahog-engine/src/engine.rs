@@ -39,6 +39,8 @@ pub enum BuildError {
 #[derive(Debug)]
 pub struct Segment {
     pub(crate) set: SignatureSet,
+    /// That of the set.
+    digest: [u8; 32],
     /// One prefilter for each target, with the triggers of target 0 in it too;
     /// `None` where a target has no signatures of its own: target 0's serves.
     groups: [Option<Group>; Target::COUNT],
@@ -76,66 +78,13 @@ impl Segment {
     ///
     /// The tables would be too large.
     pub fn new(set: SignatureSet) -> Result<Segment, BuildError> {
-        let bodies: Vec<_> = set
-            .bodies()
-            .collect::<Vec<_>>()
-            .into_par_iter()
-            // A member of a macro group never alerts alone.
-            .map(|body| match body.offset.base {
-                Base::Macro(_) => (body.target, Planned::Never),
-                _ => (body.target, Planned::body(body.pattern, body.offset)),
-            })
-            .collect();
-        let logicals: Vec<_> = set
-            .logicals()
-            .collect::<Vec<_>>()
-            .into_par_iter()
-            .map(|logical| (logical.block.target, plan::of_logical(logical)))
-            .collect();
-        let rules: Vec<_> = yara::triggers(&set).into_iter().map(Planned::needles).collect();
-        let group = |target: Target| {
-            let mut builder = PrefilterBuilder::default();
-            let mut always = Vec::new();
-            let mut pictures: HashMap<u64, Vec<SigRef>> = HashMap::new();
-            let here = |other: Target| other == target || other == Target::ANY;
-            let bodies = bodies.iter().enumerate().filter(|(_, (other, _))| here(*other));
-            let logicals = logicals.iter().enumerate().filter(|(_, (other, _))| here(*other));
-            // Rules are for layers of every kind; private ones only for others.
-            let shown = |index: usize| set.yara_rule(index).is_some_and(|rule| !rule.private);
-            let rules = rules.iter().enumerate().filter(|(index, _)| shown(*index));
-            let all = bodies
-                .map(|(index, (_, planned))| (planned, SigRef::body(index)))
-                .chain(logicals.map(|(index, (_, planned))| (planned, SigRef::logical(index))))
-                .chain(rules.map(|(index, planned)| (planned, SigRef::yara(index))));
-            for (planned, signature) in all {
-                match planned {
-                    Planned::Always => always.push(signature),
-                    Planned::Never => {}
-                    Planned::With { needles, pictures: hashes } => {
-                        for needle in needles {
-                            builder.add(needle, signature);
-                        }
-                        for &hash in hashes {
-                            pictures.entry(hash).or_default().push(signature);
-                        }
-                    }
-                }
-            }
-            Ok(Group { prefilter: builder.build()?, always, pictures })
+        let hashes = || {
+            let files = || HashIndexes::new(|kind| set.hashes(kind));
+            let parts = |part| HashIndexes::new(|kind| set.part_hashes(part, kind));
+            rayon::join(files, || HashedPart::ALL.map(parts))
         };
-        let own = |target: Target| {
-            target == Target::ANY
-                || bodies.iter().any(|b| b.0 == target)
-                || logicals.iter().any(|l| l.0 == target)
-        };
-        let groups = (0..Target::COUNT as u32)
-            .into_par_iter()
-            .map(|number| match Target::new(number) {
-                Some(target) if own(target) => group(target).map(Some),
-                _ => Ok(None),
-            })
-            .collect::<Result<Vec<_>, BuildError>>()?;
-        let mut groups = groups.into_iter();
+        let ((digest, (hashes, parts)), groups) =
+            rayon::join(|| rayon::join(|| set.digest(), hashes), || groups(&set));
         let mut macros: HashMap<(Target, u8), Vec<u32>> = HashMap::new();
         for (index, body) in set.bodies().enumerate() {
             if let Base::Macro(group) = body.offset.base {
@@ -146,15 +95,16 @@ impl Segment {
         let mut matchers = Vec::new();
         matchers.resize_with(set.n_pcres(), OnceLock::new);
         Ok(Segment {
+            digest,
             macros,
             matchers,
             regexes: yara::Regexes::new(&set)?,
-            hashes: HashIndexes::new(|kind| set.hashes(kind)),
-            parts: HashedPart::ALL.map(|part| HashIndexes::new(|kind| set.part_hashes(part, kind))),
+            hashes,
+            parts,
             allowed: HashIndexes::new(|kind| set.allowed(kind)),
             containers: Containers::new(&set)?,
             phishing: PhishingLists::new(set.phishing())?,
-            groups: std::array::from_fn(|_| groups.next().flatten()),
+            groups: groups?,
             set,
         })
     }
@@ -167,6 +117,71 @@ impl Segment {
     fn group(&self, target: Target) -> Option<&Group> {
         self.groups[target.index()].as_ref().or(self.groups[0].as_ref())
     }
+}
+
+/// What each kind of layer is searched for.
+fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildError> {
+    let bodies: Vec<_> = set
+        .bodies()
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        // A member of a macro group never alerts alone.
+        .map(|body| match body.offset.base {
+            Base::Macro(_) => (body.target, Planned::Never),
+            _ => (body.target, Planned::body(body.pattern, body.offset)),
+        })
+        .collect();
+    let logicals: Vec<_> = set
+        .logicals()
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|logical| (logical.block.target, plan::of_logical(logical)))
+        .collect();
+    let rules: Vec<_> = yara::triggers(set).into_iter().map(Planned::needles).collect();
+    let group = |target: Target| {
+        let mut builder = PrefilterBuilder::default();
+        let mut always = Vec::new();
+        let mut pictures: HashMap<u64, Vec<SigRef>> = HashMap::new();
+        let here = |other: Target| other == target || other == Target::ANY;
+        let bodies = bodies.iter().enumerate().filter(|(_, (other, _))| here(*other));
+        let logicals = logicals.iter().enumerate().filter(|(_, (other, _))| here(*other));
+        // Rules are for layers of every kind; private ones only for others.
+        let shown = |index: usize| set.yara_rule(index).is_some_and(|rule| !rule.private);
+        let rules = rules.iter().enumerate().filter(|(index, _)| shown(*index));
+        let all = bodies
+            .map(|(index, (_, planned))| (planned, SigRef::body(index)))
+            .chain(logicals.map(|(index, (_, planned))| (planned, SigRef::logical(index))))
+            .chain(rules.map(|(index, planned)| (planned, SigRef::yara(index))));
+        for (planned, signature) in all {
+            match planned {
+                Planned::Always => always.push(signature),
+                Planned::Never => {}
+                Planned::With { needles, pictures: hashes } => {
+                    for needle in needles {
+                        builder.add(needle, signature);
+                    }
+                    for &hash in hashes {
+                        pictures.entry(hash).or_default().push(signature);
+                    }
+                }
+            }
+        }
+        Ok(Group { prefilter: builder.build()?, always, pictures })
+    };
+    let own = |target: Target| {
+        target == Target::ANY
+            || bodies.iter().any(|b| b.0 == target)
+            || logicals.iter().any(|l| l.0 == target)
+    };
+    let groups = (0..Target::COUNT as u32)
+        .into_par_iter()
+        .map(|number| match Target::new(number) {
+            Some(target) if own(target) => group(target).map(Some),
+            _ => Ok(None),
+        })
+        .collect::<Result<Vec<_>, BuildError>>()?;
+    let mut groups = groups.into_iter();
+    Ok(std::array::from_fn(|_| groups.next().flatten()))
 }
 
 /// Who an engine is: the same fingerprint means the same answers.
@@ -283,7 +298,7 @@ impl Engine {
         let identifier = Identifier::new(with_magic.map_or(&none, |segment| &segment.set))?;
         let mut digest = Sha256::new();
         for segment in &segments {
-            digest.update(segment.set.digest());
+            digest.update(segment.digest);
         }
         let digest: [u8; 32] = digest.finalize().into();
         let mut fingerprint = [0; 16];
@@ -324,7 +339,7 @@ impl Engine {
     /// the signature came from an officially signed container.
     pub fn reported_name(&self, segment: usize, id: SigId) -> String {
         let Some(segment) = self.inner.segments.get(segment) else { return String::new() };
-        let mut name = String::from_utf8_lossy(segment.set.name(id)).into_owned();
+        let mut name = String::from_utf8_lossy(&segment.set.name(id)).into_owned();
         if !segment.set.origin(id).is_some_and(|origin| origin.official) {
             name.push_str(".UNOFFICIAL");
         }

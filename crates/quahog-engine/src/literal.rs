@@ -50,8 +50,52 @@ pub(crate) fn frequency(literal: &[u8]) -> f64 {
             cost += (triple(a, b, c) - pair(a, b)).max(0);
         }
     }
-    let frequency = (-f64::from(cost) / 8.0).exp2();
-    if is_dull(literal) { frequency.max(1e-3) } else { frequency }
+    let frequency = power(cost);
+    if is_dull(literal) { frequency.max(DULL) } else { frequency }
+}
+
+/// What a literal of fewer than three different bytes is taken for at least.
+const DULL: f64 = 1e-3;
+
+/// Two to the power of minus so many eighths.
+fn power(eighths: i32) -> f64 {
+    // 2^-1/8, and so on; the whole bits are an exponent.
+    const FRACTIONS: [f64; 8] = [
+        1.0,
+        0.917_004_043_204_671_2,
+        0.840_896_415_253_714_6,
+        0.771_105_412_703_970_4,
+        0.707_106_781_186_547_6,
+        0.648_419_777_325_504_8,
+        0.594_603_557_501_360_5,
+        0.545_253_866_332_628_8,
+    ];
+    let bits = (eighths.max(0) / 8).min(1000) as u64; // no more than 1000
+    FRACTIONS[(eighths.max(0) % 8) as usize] * f64::from_bits((1023 - bits) << 52)
+}
+
+/// The frequency of every gram of `len` bytes of a literal, in order; cheaper
+/// than one by one.
+pub(crate) fn frequencies(literal: &[u8], len: usize) -> Vec<f64> {
+    let mut sum = 0;
+    // What the bytes up to here cost, each by the two before it.
+    let costs: Vec<i32> = std::iter::once(0)
+        .chain(literal.windows(3).map(|window| {
+            if let [a, b, c] = *window {
+                sum += (triple(a, b, c) - pair(a, b)).max(0);
+            }
+            sum
+        }))
+        .collect();
+    let grams = literal.windows(len).enumerate();
+    grams
+        .map(|(at, gram)| {
+            let more = costs.get(at + len - 2).zip(costs.get(at)).map_or(0, |(b, a)| b - a);
+            let first = if let [a, b, ..] = *gram { pair(a, b) } else { 0 };
+            let frequency = power(first + more);
+            if is_dull(gram) { frequency.max(DULL) } else { frequency }
+        })
+        .collect()
 }
 
 /// Whether fewer than three different bytes occur.
@@ -72,7 +116,7 @@ pub(crate) fn is_dull(literal: &[u8]) -> bool {
 
 /// The part of a literal that is rarest, if it is to have this length.
 pub(crate) fn rarest_window(literal: &[u8], len: usize) -> Option<(usize, f64)> {
-    let costs = literal.windows(len).map(frequency).enumerate();
+    let costs = frequencies(literal, len).into_iter().enumerate();
     costs.min_by(|(_, a), (_, b)| a.total_cmp(b))
 }
 
@@ -109,6 +153,16 @@ mod tests {
     #[test]
     fn the_model_is_whole() {
         assert_eq!(MODEL.len(), PAIRS + TRIPLES);
+    }
+
+    #[test]
+    fn frequencies_are_those_of_each_gram() {
+        let text = b"<script>eval(unescape('%u9090'))\0\0\0\0\0\0\0\0\0";
+        for len in [4, 8] {
+            let expected: Vec<f64> = text.windows(len).map(frequency).collect();
+            assert_eq!(frequencies(text, len), expected);
+        }
+        assert!((power(20) - (-2.5f64).exp2()).abs() < 1e-12);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Ignore lists: signatures that their owner wants left out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use md5::{Digest, Md5};
 
@@ -10,9 +11,18 @@ use crate::ast::Ignore;
 ///
 /// It is collected from every source *before* signatures are read, so that the
 /// order of files means nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct IgnoreList {
-    entries: HashMap<Vec<u8>, Entry>,
+    entries: Arc<HashMap<Vec<u8>, Entry>>,
+    /// A bit for the end of each name: most names are told from it.
+    ends: Arc<[u64; 64]>,
+}
+
+/// A bit of the filter, by the length of a name and its last eight bytes.
+fn end_bit(name: &[u8]) -> usize {
+    let last = &name[name.len().saturating_sub(8)..];
+    let word = last.iter().fold(name.len() as u64, |word, &byte| word << 8 ^ u64::from(byte));
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize
 }
 
 /// What is ignored under one name.
@@ -22,10 +32,18 @@ struct Entry {
     lines: Vec<[u8; 16]>,
 }
 
+impl Default for IgnoreList {
+    fn default() -> IgnoreList {
+        IgnoreList { entries: Arc::default(), ends: Arc::new([0; 64]) }
+    }
+}
+
 impl IgnoreList {
     /// Adds an entry.
     pub fn add(&mut self, entry: &Ignore<'_>) {
-        let known = self.entries.entry(entry.name.to_vec()).or_default();
+        let bit = end_bit(entry.name);
+        Arc::make_mut(&mut self.ends)[bit / 64] |= 1 << (bit % 64);
+        let known = Arc::make_mut(&mut self.entries).entry(entry.name.to_vec()).or_default();
         match entry.line_md5 {
             None => known.always = true,
             Some(md5) => known.lines.push(md5),
@@ -42,12 +60,22 @@ impl IgnoreList {
         self.entries.is_empty()
     }
 
+    /// Whether a signature of this name may have to be left out; costs next to
+    /// nothing where not.
+    pub(crate) fn may_cover(&self, name: &[u8]) -> bool {
+        if self.entries.is_empty() {
+            return false;
+        }
+        let bit = end_bit(bare_name(name));
+        self.ends[bit / 64] >> (bit % 64) & 1 == 1
+    }
+
     /// Whether the signature `name`, defined by `line`, is to be left out.
     ///
     /// The name is compared without a trailing `.UNOFFICIAL` or `.{...}`; the
     /// entry is taken as it stands (case `ign-004`).
     pub fn covers(&self, name: &[u8], line: &[u8]) -> bool {
-        if self.entries.is_empty() {
+        if !self.may_cover(name) {
             return false;
         }
         let Some(entry) = self.entries.get(bare_name(name)) else { return false };

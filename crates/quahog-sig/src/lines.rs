@@ -60,6 +60,26 @@ impl<'d> Lines<'d> {
         Lines { rest: (!text.is_empty()).then_some(text), number: 0 }
     }
 
+    /// These lines in pieces of about `size` bytes, whole lines each, with the
+    /// numbers that they have here.
+    pub fn pieces(self, size: usize) -> Vec<Lines<'d>> {
+        let Lines { rest, mut number } = self;
+        let mut rest = rest.unwrap_or_default();
+        let mut pieces = Vec::new();
+        while !rest.is_empty() {
+            let end = match rest.get(size.max(1)..).and_then(|tail| memchr(b'\n', tail)) {
+                Some(at) => size.max(1) + at + 1,
+                None => rest.len(),
+            };
+            let (piece, tail) = rest.split_at(end);
+            pieces.push(Lines { rest: Some(piece), number });
+            let lines = u32::try_from(Lines::count_in(piece)).unwrap_or(u32::MAX);
+            number = number.saturating_add(lines);
+            rest = tail;
+        }
+        pieces
+    }
+
     /// How many lines there are, blank ones and comments among them.
     pub fn count_in(text: &[u8]) -> u64 {
         let ends = memchr_iter(b'\n', text).count() as u64;
@@ -88,6 +108,19 @@ impl<'d> Iterator for Lines<'d> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_have_the_same_lines() {
+        for text in ["", "a", "a\n", "\u{feff}a\nbcd\r\n\n\ne\n#f\nghijkl", "\n\n"] {
+            let all: Vec<_> = Lines::new(text.as_bytes()).map(|l| (l.number, l.text)).collect();
+            for size in 0..9 {
+                let pieces = Lines::new(text.as_bytes()).pieces(size);
+                let pieced: Vec<_> =
+                    pieces.into_iter().flatten().map(|l| (l.number, l.text)).collect();
+                assert_eq!(pieced, all, "{text:?} {size}");
+            }
+        }
+    }
 
     #[test]
     fn lines_end_in_lf_or_crlf_and_the_last_may_lack_both() {

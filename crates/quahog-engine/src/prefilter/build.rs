@@ -26,7 +26,7 @@ pub(crate) fn expense(text: &[u8]) -> f64 {
         2 | 3 => literal::frequency(text) + 1e-3,
         4..LONG => literal::rarest_window(text, SHORT).map_or(1.0, |(_, p)| p) + 3e-6,
         _ => {
-            let grams = text.windows(8).map(literal::frequency).collect::<Vec<_>>();
+            let grams = literal::frequencies(&text[..text.len().min(MAX_TEXT)], 8);
             let sums = grams.windows(4).map(|grams| grams.iter().sum::<f64>() / 4.0);
             sums.min_by(f64::total_cmp).unwrap_or(1.0)
         }
@@ -137,10 +137,10 @@ impl Crowd {
 
     /// The cost of one more text with this gram: each place where it stands
     /// leads to all of them.
-    fn cost(&self, gram: &[u8], hash: u32) -> f64 {
+    fn cost(&self, frequency: f64, hash: u32) -> f64 {
         match self.0[Crowd::slot(hash)] {
-            0 => literal::frequency(gram) + DENSITY,
-            n => literal::frequency(gram) * (f64::from(n) + 1.0),
+            0 => frequency + DENSITY,
+            n => frequency * (f64::from(n) + 1.0),
         }
     }
 
@@ -152,14 +152,18 @@ impl Crowd {
 
     fn short(&mut self, bytes: &[u8], text: u32) -> Gram {
         let hash = |window: &[u8]| hash_short(window.first_chunk().copied().unwrap_or_default());
-        let costs = bytes.windows(SHORT).map(|gram| self.cost(gram, hash(gram))).enumerate();
+        let frequencies = literal::frequencies(bytes, SHORT);
+        let costs = bytes.windows(SHORT).zip(frequencies);
+        let costs = costs.map(|(gram, frequency)| self.cost(frequency, hash(gram))).enumerate();
         let at = costs.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
         self.take(hash(&bytes[at..]), text, at)
     }
 
     fn long(&mut self, bytes: &[u8], text: u32) -> [Gram; 4] {
         let hash = |window: &[u8]| hash_long(window.first_chunk().copied().unwrap_or_default());
-        let costs: Vec<f64> = bytes.windows(8).map(|gram| self.cost(gram, hash(gram))).collect();
+        let costs = bytes.windows(8).zip(literal::frequencies(bytes, 8));
+        let costs: Vec<f64> =
+            costs.map(|(gram, frequency)| self.cost(frequency, hash(gram))).collect();
         let sums = costs.windows(4).map(|costs| costs.iter().sum::<f64>()).enumerate();
         let at = sums.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
         [0, 1, 2, 3].map(|shift| self.take(hash(&bytes[at + shift..]), text, at + shift))

@@ -48,6 +48,26 @@ impl Offset {
     /// Anywhere.
     pub const ANY: Offset = Offset { base: Base::Any, shift: 0 };
 
+    /// All that it says, as bytes.
+    pub(crate) fn encode(self) -> [u8; 17] {
+        let (tag, a, b): (u8, i64, u32) = match self.base {
+            Base::Any => (0, 0, 0),
+            Base::Absolute(at) => (1, at.into(), 0),
+            Base::End(before) => (2, before.into(), 0),
+            Base::Entry(by) => (3, by, 0),
+            Base::Section { index, offset } => (4, index.into(), offset),
+            Base::WholeSection(index) => (5, index.into(), 0),
+            Base::LastSection(offset) => (6, offset.into(), 0),
+            Base::VersionInfo => (7, 0, 0),
+            Base::Macro(group) => (8, group.into(), 0),
+        };
+        let mut bytes = [tag; 17];
+        bytes[1..9].copy_from_slice(&a.to_le_bytes());
+        bytes[9..13].copy_from_slice(&b.to_le_bytes());
+        bytes[13..].copy_from_slice(&self.shift.to_le_bytes());
+        bytes
+    }
+
     /// Whether the bounds are those of the buffer and do not float.
     pub fn is_fixed(self) -> bool {
         self.base != Base::Any && self.shift == 0

@@ -1,11 +1,13 @@
 //! The set: columns and arenas.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::body::Pattern;
 use crate::model::lists::{ContainerRow, PasswordRow, PhishingColumns};
+use crate::model::rows::Rows;
 use crate::model::{
     Block, ByteCompare, Container, Expression, FileType, IconMetrics, Macro, Offset, Password,
     Pcre, Phishing, Target,
@@ -141,66 +143,6 @@ pub struct Origin<'s> {
     pub official: bool,
 }
 
-/// What every kind of signature has: a name and an origin.
-///
-/// Origins are kept as runs: consecutive lines of one source cost one entry,
-/// so eight million hash lines cost next to nothing.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rows {
-    names: Vec<u8>,
-    ends: Vec<u32>,
-    runs: Vec<Run>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    first: u32,
-    source: u32,
-    line: u32,
-}
-
-impl Rows {
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub(crate) fn push(&mut self, name: &[u8], source: usize, line: u32) {
-        let index = self.ends.len();
-        // Both fit: `SetBuilder` bounds the number of signatures and of sources.
-        let (first, source) = (index as u32, source as u32);
-        let goes_on = self
-            .runs
-            .last()
-            .is_some_and(|r| r.source == source && r.line.wrapping_add(first - r.first) == line);
-        if !goes_on {
-            self.runs.push(Run { first, source, line });
-        }
-        self.names.extend_from_slice(name);
-        self.ends.push(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
-    }
-
-    /// Bytes of names; past 4 GiB nothing more is admitted.
-    pub(crate) fn name_bytes(&self) -> usize {
-        self.names.len()
-    }
-
-    fn name(&self, index: usize) -> &[u8] {
-        let end = self.ends.get(index).copied().unwrap_or(0) as usize;
-        let start = match index.checked_sub(1) {
-            Some(before) => self.ends.get(before).copied().unwrap_or(0) as usize,
-            None => 0,
-        };
-        self.names.get(start..end).unwrap_or_default()
-    }
-
-    fn run(&self, index: usize) -> Option<(u32, u32)> {
-        let at = self.runs.partition_point(|run| run.first as usize <= index).checked_sub(1)?;
-        let run = self.runs[at];
-        // An index is below 2^28, and so is its distance.
-        Some((run.source, run.line.wrapping_add(index as u32 - run.first)))
-    }
-}
-
 /// Hashes of one kind, one row each.
 #[derive(Clone, Debug, Default)]
 pub struct HashColumns {
@@ -221,6 +163,11 @@ pub struct HashEntry<'s> {
 }
 
 impl HashColumns {
+    pub(crate) fn append(&mut self, other: &HashColumns) {
+        self.digests.extend_from_slice(&other.digests);
+        self.sizes.extend_from_slice(&other.sizes);
+    }
+
     pub(crate) fn push(&mut self, digest: &[u8], size: Option<u32>) {
         self.digests.extend_from_slice(digest);
         self.sizes.push(size.unwrap_or(ANY_SIZE));
@@ -294,6 +241,21 @@ pub(crate) enum SubKind {
     FuzzyImage,
     Macro,
     Pcre { flags: u16, index: u32 },
+}
+
+impl SubKind {
+    /// All that it says, as bytes.
+    fn encode(self) -> [u8; 7] {
+        let (tag, flags, index) = match self {
+            SubKind::Hex => (0, 0, 0),
+            SubKind::ByteCompare => (1, 0, 0),
+            SubKind::FuzzyImage => (2, 0, 0),
+            SubKind::Macro => (3, 0, 0),
+            SubKind::Pcre { flags, index } => (4, flags, index),
+        };
+        let ([a, b], [c, d, e, f]) = (flags.to_le_bytes(), index.to_le_bytes());
+        [tag, a, b, c, d, e, f]
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -372,6 +334,11 @@ pub(crate) struct CodeRange {
 }
 
 impl CodeRange {
+    /// The same range of an arena that was appended at `by`.
+    pub(crate) fn shifted(self, by: usize) -> CodeRange {
+        CodeRange::new(self.start as usize + by, self.end as usize + by)
+    }
+
     pub(crate) fn new(start: usize, end: usize) -> CodeRange {
         let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         CodeRange { start: cut(start), end: cut(end) }
@@ -528,6 +495,26 @@ pub(crate) struct Columns {
     pub(crate) yara_rows: Rows,
     pub(crate) yara: Vec<YaraRow>,
     pub(crate) yara_strings: Vec<YaraStringRow>,
+}
+
+impl Columns {
+    /// Drops what only serves building.
+    pub(crate) fn seal(&mut self) {
+        let hashes = self.hash_rows.iter_mut().chain(self.part_rows.iter_mut().flatten());
+        let others = [
+            &mut self.body_rows,
+            &mut self.logical_rows,
+            &mut self.container_rows,
+            &mut self.yara_rows,
+        ];
+        hashes.chain(others).for_each(Rows::seal);
+        let hashes = self.hashes.iter_mut().chain(&mut self.allowed);
+        for columns in hashes.chain(self.parts.iter_mut().flatten()) {
+            columns.digests.shrink_to_fit();
+            columns.sizes.shrink_to_fit();
+        }
+        self.code.shrink_to_fit();
+    }
 }
 
 /// Checked signatures, ready to be compiled. Immutable.
@@ -767,14 +754,19 @@ impl SignatureSet {
         part(&columns.code);
         for row in &columns.bodies {
             part(&[row.target.number()]);
-            part(format!("{:?}", row.offset).as_bytes());
+            part(&row.offset.encode());
+        }
+        for block in &columns.blocks {
+            part(format!("{block:?}").as_bytes());
         }
         for row in &columns.logicals {
-            part(format!("{:?}", columns.blocks[row.block as usize]).as_bytes());
+            part(&row.block.to_le_bytes());
             part(&[row.n_subs]);
         }
         for row in &columns.subs {
-            part(format!("{:?} {:?} {}", row.offset, row.kind, row.code.len()).as_bytes());
+            part(&row.offset.encode());
+            part(&row.kind.encode());
+            part(&row.code.len().to_le_bytes());
         }
         for row in &columns.magics {
             part(format!("{:?} {:?} {:?}", row.kind, row.offset, row.file_type).as_bytes());
@@ -810,13 +802,26 @@ impl SignatureSet {
             &columns.container_rows,
             &columns.yara_rows,
         ]);
+        let mut names = Vec::new();
         for rows in rows {
-            part(&rows.names);
+            for index in 0..rows.len() {
+                rows.write(index, &mut names);
+                names.push(b'\n');
+                if names.len() > 1 << 16 {
+                    part(&names);
+                    names.clear();
+                }
+            }
+            part(&names);
+            names.clear();
         }
         let hashes = columns.hashes.iter().chain(columns.parts.iter().flatten());
         for hashes in hashes.chain(&columns.allowed) {
             part(&hashes.digests);
-            hashes.sizes.iter().for_each(|size| part(&size.to_le_bytes()));
+            for sizes in hashes.sizes.chunks(1 << 10) {
+                let bytes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
+                part(&bytes);
+            }
         }
         digest.finalize().into()
     }
@@ -845,7 +850,7 @@ impl SignatureSet {
     }
 
     /// The name of a signature, as it is in the database.
-    pub fn name(&self, id: SigId) -> &[u8] {
+    pub fn name(&self, id: SigId) -> Cow<'_, [u8]> {
         self.rows(id.kind()).name(id.index())
     }
 
@@ -864,24 +869,6 @@ impl SignatureSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn origins_of_consecutive_lines_cost_one_run() {
-        let mut rows = Rows::default();
-        for line in 1..=100 {
-            rows.push(b"x", 0, line);
-        }
-        rows.push(b"yz", 0, 105);
-        rows.push(b"", 1, 1);
-        assert_eq!(rows.runs.len(), 3);
-        assert_eq!(rows.run(99), Some((0, 100)));
-        assert_eq!(rows.run(100), Some((0, 105)));
-        assert_eq!(rows.run(101), Some((1, 1)));
-        assert_eq!(
-            (rows.name(99), rows.name(100), rows.name(101)),
-            (&b"x"[..], &b"yz"[..], &b""[..])
-        );
-    }
 
     #[test]
     fn identities_keep_kind_and_index() {

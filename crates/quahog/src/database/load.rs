@@ -9,6 +9,7 @@ use quahog_sig::{
     Diagnostic, ErrorKind, Format, Grammar, IgnoreList, Line, Lines, SetBuilder, Severity,
     SignatureSet, ioc,
 };
+use rayon::prelude::*;
 
 use super::files::{self, NotRead, Opened};
 use super::{Config, Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
@@ -247,8 +248,72 @@ fn admit(
     if format.is_document() {
         return admit_document(config, text, format, builder, report);
     }
+    if !config.strict && SetBuilder::takes_pieces(format) && text.bytes.len() > PIECE {
+        return Ok(admit_pieces(config, text, format, builder, report));
+    }
+    let all = Lines::new(&text.bytes);
+    let (counts, blank_before_end) = admit_lines(config, text, format, all, builder, report)?;
+    if config.strict && format.is_read() {
+        check_strictly(text, format, counts, blank_before_end)?;
+    }
+    Ok(counts)
+}
+
+/// Bytes of a piece, about: large enough that putting pieces together costs
+/// little, small enough that all threads have some.
+const PIECE: usize = 2 << 20;
+
+/// Reads the lines of a text on all threads of the pool, in pieces that are put
+/// together in their order.
+fn admit_pieces(
+    config: &Config,
+    text: &Text,
+    format: Format,
+    builder: &mut SetBuilder,
+    report: &mut LoadReport,
+) -> Counts {
+    let mut counts = Counts::default();
+    let mut pieces = Lines::new(&text.bytes).pieces(PIECE).into_iter().peekable();
+    // As many at a time as keep all threads busy, so that they are not all in
+    // memory twice.
+    let at_a_time = 4 * rayon::current_num_threads();
+    while pieces.peek().is_some() {
+        let wave: Vec<_> = pieces.by_ref().take(at_a_time).collect();
+        let read: Vec<_> = wave
+            .into_par_iter()
+            .map(|lines| {
+                let (mut piece, mut report) = (builder.piece(), LoadReport::default());
+                let read = admit_lines(config, text, format, lines, &mut piece, &mut report);
+                // Only a strict load ends at a line.
+                let counts = read.map(|(counts, _)| counts).unwrap_or_default();
+                (piece, counts, report)
+            })
+            .collect();
+        for (piece, mut read, details) in read {
+            if builder.has_room_for(&piece) {
+                builder.append(&piece);
+            } else {
+                read.unsupported += std::mem::take(&mut read.admitted);
+            }
+            counts.add(&read);
+            details.diagnostics.into_iter().for_each(|diagnostic| report.keep(diagnostic));
+        }
+    }
+    counts
+}
+
+/// Reads lines; gives also the first blank one, if there is any.
+fn admit_lines<'t>(
+    config: &Config,
+    text: &Text,
+    format: Format,
+    lines: Lines<'t>,
+    builder: &mut SetBuilder,
+    report: &mut LoadReport,
+) -> Result<(Counts, Option<Line<'t>>), LoadError> {
+    let mut counts = Counts::default();
     let mut blank_before_end = None;
-    for line in Lines::new(&text.bytes) {
+    for line in lines {
         counts.lines += 1;
         if line.is_comment() {
             counts.comments += 1;
@@ -286,10 +351,7 @@ fn admit(
             }
         }
     }
-    if config.strict && format.is_read() {
-        check_strictly(text, format, counts, blank_before_end)?;
-    }
-    Ok(counts)
+    Ok((counts, blank_before_end))
 }
 
 /// Reads a text whose entries are no lines. Each entry is counted as a line.

@@ -235,7 +235,7 @@ impl Counts {
         self.malformed + self.unknown + self.unsupported + self.not_read
     }
 
-    fn add(&mut self, other: &Counts) {
+    pub(super) fn add(&mut self, other: &Counts) {
         let Counts {
             lines,
             blank,

@@ -98,7 +98,7 @@ fn of_containers_of_one_name_the_newest_valid_one_is_taken() {
     let name = |folder: &Folder| {
         let (database, report) = Database::load(&config(folder)).expect("loads");
         let id = database.signatures().body(0).expect("a signature").id;
-        let name = String::from_utf8_lossy(database.signatures().name(id)).into_owned();
+        let name = String::from_utf8_lossy(&database.signatures().name(id)).into_owned();
         assert_eq!(database.signatures().len(), 1);
         (name, report)
     };
