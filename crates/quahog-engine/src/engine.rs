@@ -250,6 +250,14 @@ struct Order {
     index: u32,
 }
 
+/// What a [`Hit`] may leave open.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Undecided {
+    /// A program would decide, and programs are not run.
+    Program,
+}
+
 /// How many times the bytes of a layer may be hashed as sections of it. Real
 /// sections do not overlap; headers that make them do cannot make work without
 /// bounds.
@@ -376,6 +384,13 @@ impl Engine {
         })
     }
 
+    /// What a hit leaves open: then its signature may match, and may not.
+    pub fn undecided(&self, hit: &Hit) -> Option<Undecided> {
+        let set = &self.inner.segments.get(hit.segment)?.set;
+        let SigKind::Logical = hit.id.kind() else { return None };
+        set.logical(hit.id.index())?.runs_program.then_some(Undecided::Program)
+    }
+
     /// The type that a hit wants its layer to be scanned again as, if it does.
     pub fn handler(&self, hit: &Hit) -> Option<FileType> {
         let set = &self.inner.segments.get(hit.segment)?.set;
@@ -499,7 +514,7 @@ impl Scan<'_, '_> {
         if self.look != Look::Text {
             self.hashes()?;
         }
-        if self.look == Look::Raw {
+        if self.look == Look::Raw && self.layer.has_parts() {
             self.part_hashes()?;
         }
         let target = self.look.target(self.layer.file_type()).unwrap_or(Target::ANY);

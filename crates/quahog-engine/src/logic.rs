@@ -218,6 +218,10 @@ impl Scan<'_, '_> {
             return Ok(Found::default());
         };
         let bytes = self.layer.bytes();
+        if bytes.len() as u64 > self.meter.regex_limits().bytes {
+            self.meter.gave_up();
+            return Ok(Found::default());
+        }
         let starts = match starts_in(pcre.offset, self.layer) {
             _ if pcre.offset == Offset::ANY => None,
             Some(Starts::Range(starts)) => Some(starts),

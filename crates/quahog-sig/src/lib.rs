@@ -47,5 +47,5 @@ pub use crate::format::{Format, Grammar};
 pub use crate::ignore::IgnoreList;
 pub use crate::level::{FLEVEL, Level};
 pub use crate::lines::{Line, Lines};
-pub use crate::lower::{Admission, Oddity, PuaFilter, SetBuilder, Skip};
+pub use crate::lower::{Admission, Oddity, Programs, PuaFilter, SetBuilder, Skip};
 pub use crate::model::{SigId, SigKind, SignatureSet};

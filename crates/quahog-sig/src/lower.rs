@@ -1,9 +1,11 @@
 //! From syntax to meaning: whole signatures, or none.
 
 mod lists;
+mod program;
 
 use std::ops::Range;
 
+pub use self::program::Programs;
 use crate::ast::{self, Extended, Field, Icon, Logical, Magic, Record, Simple, Subsignature};
 use crate::body::{self, Modifiers, Rules};
 use crate::model::set::{
@@ -23,6 +25,8 @@ pub enum Admission {
     Admitted,
     /// It is part of the set, though ClamAV 1.4.6 refuses it.
     Odd(Oddity),
+    /// It is part of the set, as a trigger of a program that is not run.
+    Program,
     /// It is left out by a rule.
     Skipped(Skip),
 }
@@ -72,6 +76,8 @@ pub enum Skip {
     Obsolete,
     /// Signatures of phishing were not asked for.
     Phishing,
+    /// Bytecode was not asked for, or not of this source.
+    Program,
     /// Possibly unwanted applications were not asked for, or not of this category.
     Pua,
     /// `name==...` in a `.db`, or a target that nothing uses.
@@ -123,6 +129,7 @@ const MAX_ARENA: usize = u32::MAX as usize - (1 << 24);
 #[derive(Clone, Debug, Default)]
 pub struct SetBuilder {
     without_phishing: bool,
+    programs: Programs,
     pub(crate) columns: Columns,
     pub(crate) ignore: IgnoreList,
     pub(crate) yara: crate::yara::Names,
@@ -440,10 +447,6 @@ impl SetBuilder {
                 Err(e) => return Err(e),
             }
         }
-        if block.icon_groups.iter().any(Option::is_some) {
-            let what = ErrorKind::Unsupported("IconGroup");
-            unsupported = unsupported.or(Some(record.block.error(what)));
-        }
         if let Some(error) = unsupported {
             return Err(error);
         }
@@ -453,6 +456,7 @@ impl SetBuilder {
             expression,
             first_sub: first_sub as u32,
             n_subs,
+            runs_program: false,
         };
         self.columns.logicals.push(row);
         self.columns.logical_rows.push(name, self.columns.sources.len() - 1, line.number);

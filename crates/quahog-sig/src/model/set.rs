@@ -273,6 +273,7 @@ pub(crate) struct LogicalRow {
     pub(crate) expression: CodeRange,
     pub(crate) first_sub: u32,
     pub(crate) n_subs: u8,
+    pub(crate) runs_program: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -411,6 +412,8 @@ pub struct Logical<'s> {
     pub block: &'s Block,
     /// What must hold.
     pub expression: Expression<'s>,
+    /// Where it holds, a program would have to decide, which is not run.
+    pub runs_program: bool,
     set: &'s SignatureSet,
     first_sub: u32,
     n_subs: u8,
@@ -595,6 +598,7 @@ impl SignatureSet {
             // The builder made the row after its block.
             block: &self.columns.blocks[row.block as usize],
             expression: Expression::new(self.code(row.expression)),
+            runs_program: row.runs_program,
             set: self,
             first_sub: row.first_sub,
             n_subs: row.n_subs,
@@ -771,7 +775,7 @@ impl SignatureSet {
         }
         for row in &columns.logicals {
             part(format!("{:?}", columns.blocks[row.block as usize]).as_bytes());
-            part(&[row.n_subs]);
+            part(&[row.n_subs, u8::from(row.runs_program)]);
         }
         for row in &columns.subs {
             part(format!("{:?} {:?} {}", row.offset, row.kind, row.code.len()).as_bytes());

@@ -18,8 +18,9 @@ use rayon::prelude::*;
 
 use crate::live::{Live, Snapshot};
 
+pub use quahog_engine::RegexLimits;
 pub use report::{Completeness, Detection, Missing, ScanReport, ScanStats, Verdict};
-pub use settings::{Input, Settings};
+pub use settings::{Input, Settings, ViewLimits};
 
 /// Looks at messages; one for each thread, reused from message to message.
 ///

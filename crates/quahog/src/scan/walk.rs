@@ -8,7 +8,7 @@ use quahog_content::text::{html, links, plain};
 use quahog_content::{Budget, Format, Part, Shortfall, open};
 use quahog_engine::{
     Engine, Hit, Inside, Interrupted, Layer, Link, LinkKind, LinkOptions, Look, MIN_LAYER, Meter,
-    PartEntry, PictureHasher, Scratch, exe, is_weak,
+    PartEntry, PictureHasher, RegexLimits, Scratch, Undecided, exe, is_weak,
 };
 use quahog_sig::model::{FileType, Target};
 
@@ -60,13 +60,14 @@ struct Origin {
 /// Hands the engine's work to the budget.
 struct BudgetMeter<'b> {
     budget: &'b Budget<'b>,
+    regex: RegexLimits,
     /// A search ended at a bound of its own.
     gave_up: Cell<bool>,
 }
 
 impl<'b> BudgetMeter<'b> {
     fn new(budget: &'b Budget<'b>) -> BudgetMeter<'b> {
-        BudgetMeter { budget, gave_up: Cell::new(false) }
+        BudgetMeter { budget, regex: RegexLimits::default(), gave_up: Cell::new(false) }
     }
 }
 
@@ -77,6 +78,10 @@ impl Meter for BudgetMeter<'_> {
 
     fn gave_up(&self) {
         self.gave_up.set(true);
+    }
+
+    fn regex_limits(&self) -> RegexLimits {
+        self.regex
     }
 }
 
@@ -172,8 +177,12 @@ impl<'w> Walk<'w> {
         let budget = self.budget;
         let hash = |bytes: &[u8]| picture_hash(bytes, budget, &unread);
         let mut opened = Layer::new(bytes, message.unwrap_or(by_head), parent);
-        if Target::of_raw(by_head) == Some(Target::GRAPHICS) {
+        let hashed = self.settings.images && self.settings.image_hashes;
+        if hashed && Target::of_raw(by_head) == Some(Target::GRAPHICS) {
             opened = opened.with_picture_hasher(PictureHasher::new(&hash));
+        }
+        if !self.settings.pe {
+            opened = opened.without_parts();
         }
         // Signatures for mail see what turns out to be MAIL. Of MHTML they do
         // not: that layer stays what its first bytes make it.
@@ -208,7 +217,9 @@ impl<'w> Walk<'w> {
         }
         // What is nothing but HTML has no view of text.
         let text = by_head.is_text() && (message.is_some() || !inside.html);
-        if text && self.settings.normalize {
+        if text && self.settings.normalize && bytes.len() as u64 > self.settings.views.text {
+            self.missing(Shortfall::ViewBytes);
+        } else if text && self.settings.normalize {
             let mut text = Vec::with_capacity(bytes.len());
             plain::normalize(bytes, &mut text);
             self.charge(bytes.len())?;
@@ -298,6 +309,10 @@ impl<'w> Walk<'w> {
             Err(Interrupted) => return self.interrupted(),
         };
         let Some(bytes) = layer.bytes().get(start..) else { return ControlFlow::Continue(()) };
+        if bytes.len() as u64 > self.settings.views.program {
+            self.missing(Shortfall::ViewBytes);
+            return ControlFlow::Continue(());
+        }
         let around = Layer::new(bytes, FileType::MSEXE, Some(layer));
         let inner = Depth { layers: depth.layers + 2, containers: depth.containers + 1, ..depth };
         let assumed = Some(FileType::MSEXE);
@@ -487,9 +502,23 @@ impl<'w> Walk<'w> {
         if interrupted { self.interrupted() } else { ControlFlow::Continue(()) }
     }
 
-    /// Reports that the frame of a picture is broken, if that is asked for.
+    /// Reports that an executable or the frame of a picture is broken, if that
+    /// is asked for.
     fn damage(&mut self, layer: &Layer<'_>) -> ControlFlow<()> {
-        if !self.settings.alert_broken_media {
+        let program = match layer.file_type() {
+            FileType::MSEXE => self.settings.pe,
+            FileType::ELF => self.settings.elf,
+            FileType::MACHO | FileType::MACHO_UNIBIN => true,
+            _ => false,
+        };
+        if program
+            && self.settings.alert_broken_executables
+            && exe::is_damaged(layer.headers(), layer.bytes(), layer.file_type())
+            && !self.engine.allows(layer)
+        {
+            return self.heuristic("Heuristics.Broken.Executable", "raw");
+        }
+        if !self.settings.alert_broken_media || !self.settings.images {
             return ControlFlow::Continue(());
         }
         let picture = match layer.file_type() {
@@ -557,12 +586,22 @@ impl<'w> Walk<'w> {
     /// Makes the views of HTML and looks at them; the raw bytes are not
     /// searched, as in ClamAV.
     fn html(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
+        let limits = self.settings.views;
+        let len = layer.bytes().len() as u64;
+        if len > limits.html {
+            self.missing(Shortfall::ViewBytes);
+            return ControlFlow::Continue(());
+        }
         let mut views = html::HtmlViews::default();
         if let Some(shortfall) = html::normalize(layer.bytes(), self.budget, &mut views) {
             self.missing(shortfall);
         }
         self.look(&Layer::view(&views.nocomment, layer), Look::Html, "html")?;
-        self.look(&Layer::view(&views.notags, layer), Look::Html, "html-tags")?;
+        if len > limits.html_text {
+            self.missing(Shortfall::ViewBytes);
+        } else {
+            self.look(&Layer::view(&views.notags, layer), Look::Html, "html-tags")?;
+        }
         if let Some(script) = &views.javascript {
             let script = Layer::view(script, layer);
             self.look(&script, Look::Html, "script")?;
@@ -603,7 +642,7 @@ impl<'w> Walk<'w> {
         self.findings.stats.view_bytes += layer.bytes().len() as u64;
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        let meter = BudgetMeter::new(self.budget);
+        let meter = BudgetMeter { regex: self.settings.regex, ..BudgetMeter::new(self.budget) };
         let scanned = self.engine.scan(layer, look, self.scratch, &meter, &mut hits);
         if meter.gave_up.get() {
             self.missing(Shortfall::Fuel);
@@ -626,6 +665,10 @@ impl<'w> Walk<'w> {
             // In first-match mode a weak plain pattern ends the search of its
             // window for others (clamscan 1.4.6, case `order-005`).
             if hidden_by.is_some_and(|weak| weak.hides(hit)) {
+                continue;
+            }
+            if let Some(Undecided::Program) = self.engine.undecided(hit) {
+                self.missing(Shortfall::Program);
                 continue;
             }
             if let Some(handler) = self.engine.handler(hit)
@@ -718,18 +761,13 @@ impl<'w> Walk<'w> {
             | F::XAR
             | F::XZ => missing_when(self.settings.archives),
             F::BINHEX | F::TNEF | F::UUENCODED => missing_when(self.settings.mail),
-            F::CRYPTFF
-            | F::HWP3
-            | F::HWPOLE2
-            | F::MSOLE2
-            | F::ONENOTE
-            | F::PDF
-            | F::RTF
-            | F::SCRENC
-            | F::SWF
-            | F::XML_HWP
-            | F::XML_WORD
-            | F::XML_XL => Opening::Unsupported,
+            F::HWP3 => missing_when(self.settings.hwp3),
+            F::HWPOLE2 | F::MSOLE2 => missing_when(self.settings.ole2),
+            F::ONENOTE => missing_when(self.settings.onenote),
+            F::PDF => missing_when(self.settings.pdf),
+            F::SWF => missing_when(self.settings.swf),
+            F::XML_HWP | F::XML_WORD | F::XML_XL => missing_when(self.settings.xml_documents),
+            F::CRYPTFF | F::RTF | F::SCRENC => Opening::Unsupported,
             _ => Opening::No,
         }
     }
