@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::console::escape;
-use crate::{Exit, check, info, pages, scan, unpack};
+use crate::{Exit, check, decode, explain, info, pages, scan, unpack};
 
 /// Matches ClamAV-format signatures in mail and files
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     Scan(Box<scan::Options>),
     Check(check::Options),
+    Decode(decode::Options),
+    Explain(explain::Options),
     Info(info::Options),
     Unpack(unpack::Options),
     Completions(pages::CompletionsOptions),

@@ -42,6 +42,8 @@ mod meter;
 pub mod exe;
 mod logic;
 
+pub mod explain;
+
 mod digest;
 mod lists;
 mod literal;

@@ -41,6 +41,8 @@ mod lower;
 
 pub mod yara;
 
+pub mod words;
+
 pub use crate::document::{Entry, Refusal};
 pub use crate::error::{Diagnostic, Error, ErrorKind, Severity, Span};
 pub use crate::format::{Format, Grammar};

@@ -253,8 +253,11 @@ fn help_and_version_are_no_errors() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(verbs, ["scan", "check", "info", "unpack", "completions", "man", "help"]);
-    for verb in &verbs[..6] {
+    assert_eq!(
+        verbs,
+        ["scan", "check", "decode", "explain", "info", "unpack", "completions", "man", "help"]
+    );
+    for verb in &verbs[..8] {
         let done = folder.quahog(&format!("{verb} --help"));
         assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{verb}");
     }

@@ -848,6 +848,19 @@ impl SignatureSet {
         }
     }
 
+    /// All signatures, by kind. Entries of lists are none.
+    pub fn ids(&self) -> impl Iterator<Item = SigId> {
+        let hashes = DigestKind::ALL.map(SigKind::Hash);
+        let parts = HashedPart::ALL
+            .into_iter()
+            .flat_map(|part| DigestKind::ALL.map(|kind| SigKind::PartHash(part, kind)));
+        [SigKind::Body, SigKind::Logical, SigKind::Yara, SigKind::Container]
+            .into_iter()
+            .chain(hashes)
+            .chain(parts)
+            .flat_map(|kind| (0..self.rows(kind).len()).map(move |index| SigId::new(kind, index)))
+    }
+
     /// The name of a signature, as it is in the database.
     pub fn name(&self, id: SigId) -> &[u8] {
         self.rows(id.kind()).name(id.index())

@@ -12,11 +12,14 @@ mod files;
 mod load;
 mod report;
 
+mod decode;
+
 use std::path::PathBuf;
 
 use quahog_cvd::TrustStore;
 use quahog_sig::{Format, Lines, Programs, PuaFilter, SetBuilder, SignatureSet};
 
+pub use decode::{Decoded, decode, guess_format};
 pub use report::{Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
 
 /// What to load, and how strictly.

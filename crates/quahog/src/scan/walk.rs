@@ -1,17 +1,20 @@
 //! The walk: from layer to layer, outermost first opened, innermost first judged.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use quahog_content::damage::{self, Picture};
 use quahog_content::text::{html, links, plain};
 use quahog_content::{Budget, Format, Part, Shortfall, open};
+use quahog_engine::explain::Explanation;
 use quahog_engine::{
     Engine, Hit, Inside, Interrupted, Layer, Link, LinkKind, LinkOptions, Look, MIN_LAYER, Meter,
     PartEntry, PictureHasher, RegexLimits, Scratch, Undecided, exe, is_weak,
 };
 use quahog_sig::model::{FileType, Target};
+use quahog_sig::{SigId, SigKind};
 
+use super::explain::Explained;
 use super::report::{Detection, Findings};
 use super::{Input, Settings};
 
@@ -34,6 +37,9 @@ pub(crate) struct Walk<'w> {
     path: Vec<String>,
     /// A limit was met and reported as a detection.
     limit_alerted: bool,
+    /// Signatures that are to be explained, and what was found of them.
+    watched: &'w [(usize, SigId)],
+    explained: Vec<Explained>,
 }
 
 /// How deep a layer lies.
@@ -103,10 +109,28 @@ impl<'w> Walk<'w> {
             handlers: Vec::new(),
             path: Vec::new(),
             limit_alerted: false,
+            watched: &[],
+            explained: Vec::new(),
         }
     }
 
+    /// Explains these signatures on everything that is looked at.
+    pub(crate) fn watch(self, watched: &'w [(usize, SigId)]) -> Walk<'w> {
+        Walk { watched, ..self }
+    }
+
+    /// Walks the input; gives the explanations that were asked for, too.
+    pub(crate) fn run_explained(mut self, input: &[u8]) -> (Findings, Vec<Explained>) {
+        self.walk(input);
+        (self.findings, self.explained)
+    }
+
     pub(crate) fn run(mut self, input: &[u8]) -> Findings {
+        self.walk(input);
+        self.findings
+    }
+
+    fn walk(&mut self, input: &[u8]) {
         let limit = usize::try_from(self.settings.limits.part_bytes).unwrap_or(usize::MAX);
         let cut = &input[..input.len().min(limit)];
         if cut.len() < input.len() {
@@ -126,7 +150,26 @@ impl<'w> Walk<'w> {
             let room = if self.settings.all_matches { MAX_DETECTIONS } else { 1 };
             found.extend(weak.into_iter().take(room));
         }
-        self.findings
+    }
+
+    /// Keeps an explanation of what is looked at.
+    fn explain(
+        &mut self,
+        signature: usize,
+        layer: &Layer<'_>,
+        view: &'static str,
+        why: Explanation,
+    ) {
+        if self.explained.len() < MAX_EXPLAINED {
+            self.explained.push(Explained {
+                signature,
+                object: self.object(),
+                view,
+                file_type: layer.file_type().name(),
+                excerpts: why.facts.iter().map(|fact| excerpt(fact.span.as_ref(), layer)).collect(),
+                why,
+            });
+        }
     }
 
     fn missing(&mut self, reason: Shortfall) {
@@ -458,6 +501,13 @@ impl<'w> Walk<'w> {
         }
         let mut flow = self.judge(&hits, parent, "entry");
         self.hits = hits;
+        for (number, &id) in self.watched.iter().enumerate() {
+            if let SigKind::Container = id.1.kind()
+                && let Ok(why) = self.engine.explain_entry(id, parent, &entry, &meter)
+            {
+                self.explain(number, parent, "entry", why);
+            }
+        }
         if scanned.is_err() && flow.is_continue() {
             flow = self.interrupted();
         }
@@ -649,6 +699,11 @@ impl<'w> Walk<'w> {
         }
         let mut flow = self.judge(&hits, layer, view);
         self.hits = hits;
+        for (number, &id) in self.watched.iter().enumerate() {
+            if let Ok(why) = self.engine.explain(id, layer, look, self.scratch, &meter) {
+                self.explain(number, layer, view, why);
+            }
+        }
         if scanned.is_err() && flow.is_continue() {
             flow = self.interrupted();
         }
@@ -782,6 +837,18 @@ enum Opening {
     /// There is, and here is how.
     Yes(Format),
 }
+
+/// Explanations that are kept.
+const MAX_EXPLAINED: usize = 1_000;
+
+/// The bytes that a fact is about, the first of them.
+fn excerpt(span: Option<&Range<usize>>, layer: &Layer<'_>) -> Vec<u8> {
+    let bytes = span.and_then(|span| layer.bytes().get(span.clone())).unwrap_or_default();
+    bytes[..bytes.len().min(MAX_EXCERPT)].to_vec()
+}
+
+/// Bytes of a match that are shown.
+const MAX_EXCERPT: usize = 32;
 
 /// Whether layers of this type are opened as messages.
 fn is_message(file_type: FileType) -> bool {
