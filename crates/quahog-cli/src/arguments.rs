@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::console::escape;
-use crate::{Exit, check, info, pages, scan, unpack};
+use crate::{Exit, check, decode, explain, info, pages, scan, unpack};
 
 /// Matches ClamAV-format signatures in mail and files
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     Scan(Box<scan::Options>),
     Check(check::Options),
+    Decode(decode::Options),
+    Explain(explain::Options),
     Info(info::Options),
     Unpack(unpack::Options),
     Completions(pages::CompletionsOptions),
@@ -107,43 +109,12 @@ const STYLES: Styles = Styles::styled()
 
 /// Options whose feature has still to be built.
 const NOT_BUILT: &[&str] = &[
-    "alert-broken",
-    "alert-broken-media",
-    "alert-encrypted",
-    "alert-encrypted-archive",
-    "alert-encrypted-doc",
-    "alert-exceeds-max",
     "alert-macros",
-    "alert-phishing-cloak",
-    "alert-phishing-ssl",
-    "bytecode",
-    "bytecode-unsigned",
     "cvdcertsdir",
-    "fail-if-cvd-older-than",
     "fips-limits",
-    "heuristic-alerts",
     "image",
-    "max-embeddedpe",
-    "max-htmlnormalize",
-    "max-htmlnotags",
-    "max-scriptnormalize",
     "max-ziptypercg",
     "nocerts",
-    "pcre-match-limit",
-    "pcre-max-filesize",
-    "pcre-recmatch-limit",
-    "phishing-scan-urls",
-    "phishing-sigs",
-    "scan-elf",
-    "scan-hwp3",
-    "scan-image",
-    "scan-image-fuzzy-hash",
-    "scan-ole2",
-    "scan-onenote",
-    "scan-pdf",
-    "scan-pe",
-    "scan-swf",
-    "scan-xmldocs",
     "state",
     "tree",
     "trust",

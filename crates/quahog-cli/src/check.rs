@@ -62,7 +62,8 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
     capability(&report, console)?;
 
     let passed = |file: &FileReport| !matches!(file.outcome, Outcome::Loaded { .. });
-    Ok(if report.any_refused() {
+    let outdated = databases::is_outdated(&options.databases, &report, console);
+    Ok(if report.any_refused() || outdated {
         Exit::Error
     } else if report.counts().lost() > 0 || report.files.iter().any(passed) {
         Exit::Found

@@ -6,10 +6,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use quahog::cvd::Kind;
 use quahog::database::Outcome;
-use quahog::sig::{Format, PuaFilter};
+use quahog::sig::{Format, Programs, PuaFilter};
 use quahog::{Config, Database, Engine, LoadError, LoadReport};
 
 use crate::arguments::yes_no;
@@ -34,6 +35,22 @@ pub(crate) struct LoadOptions {
     /// Leave out those of a category; may be given more than once
     #[arg(long, value_name = "CAT")]
     exclude_pua: Vec<String>,
+    /// Load signatures of phishing (`HTML.Phishing`, `Email.Phishing`)
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    phishing_sigs: bool,
+    /// Load the triggers of bytecode. Its programs are not executed: a file in
+    /// which one would run is INCOMPLETE
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    bytecode: bool,
+    /// Load those of unsigned bytecode, too
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    bytecode_unsigned: bool,
+    /// Refuse to work (exit code 2) if the newest signed database is so old
+    #[arg(long, value_name = "DAYS")]
+    fail_if_cvd_older_than: Option<u32>,
     /// Refuse the load for what ClamAV 1.4.6 refuses it for: a malformed line, a
     /// blank line, an empty file. By default a bad line is left out
     #[arg(long)]
@@ -93,6 +110,12 @@ pub(crate) fn load(options: &LoadOptions, source: &Source) -> Result<Loaded, Loa
     };
     let config = Config::new(paths)
         .official_only(options.official_db_only)
+        .phishing_signatures(options.phishing_sigs)
+        .programs(match (options.bytecode, options.bytecode_unsigned) {
+            (false, _) => Programs::Nobody,
+            (true, false) => Programs::Official,
+            (true, true) => Programs::Everybody,
+        })
         .pua(filter)
         .strict(options.strict);
     let (database, report) = Database::load(&config)?;
@@ -128,6 +151,9 @@ pub(crate) fn engine(
         }
     };
     say_lost(&report, source, console);
+    if is_outdated(options, &report, console) {
+        return Ok(None);
+    }
     console.begin("compiling signatures");
     let engine = Engine::new(database.into_signatures());
     console.end();
@@ -141,6 +167,29 @@ pub(crate) fn engine(
         console.warning("no signature is in force");
     }
     Ok(Some((engine, report.any_refused())))
+}
+
+/// Whether the databases are older than they may be; then it was said.
+pub(crate) fn is_outdated(options: &LoadOptions, report: &LoadReport, console: &Console) -> bool {
+    let (Some(days), Some(age)) = (options.fail_if_cvd_older_than, age_in_days(report)) else {
+        return false;
+    };
+    let outdated = age > u64::from(days);
+    if outdated {
+        console.error(&format!("the newest signed database is older than {days} days"));
+    }
+    outdated
+}
+
+/// The age of the newest container that was loaded; `None` if there is none.
+fn age_in_days(report: &LoadReport) -> Option<u64> {
+    let times = report.files.iter().filter_map(|file| match &file.outcome {
+        Outcome::Loaded { header: Some(header), .. } => Some(header.build_time()),
+        _ => None,
+    });
+    let newest = times.max()?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(now.as_secs().saturating_sub(newest) / 86_400)
 }
 
 /// What is wrong, fit for a line; in strict mode with the line and carets.

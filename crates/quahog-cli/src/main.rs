@@ -16,6 +16,8 @@ mod databases;
 mod scan;
 
 mod check;
+mod decode;
+mod explain;
 mod info;
 mod pages;
 mod unpack;
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
     let result = match verb {
         Verb::Scan(options) => scan::run(&options, &mut console),
         Verb::Check(options) => check::run(&options, &mut console),
+        Verb::Decode(options) => decode::run(&options, &mut console),
+        Verb::Explain(options) => explain::run(&options, &mut console),
         Verb::Info(options) => info::run(&options, &mut console),
         Verb::Unpack(options) => unpack::run(&options, &mut console),
         Verb::Completions(options) => pages::completions(&options, &mut console),

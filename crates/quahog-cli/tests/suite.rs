@@ -2,6 +2,8 @@
 
 #[path = "suite/databases.rs"]
 mod databases;
+#[path = "suite/explain.rs"]
+mod explain;
 #[path = "suite/mails.rs"]
 mod mails;
 #[path = "suite/options.rs"]

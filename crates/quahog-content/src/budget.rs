@@ -59,10 +59,14 @@ pub enum Shortfall {
     PartBytes,
     /// More than [`Limits::parts`].
     Parts,
+    /// A signature's program would have to decide, and programs are not run.
+    Program,
     /// More than [`Limits::total_bytes`].
     TotalBytes,
     /// A form (method, version, ...) that is not implemented.
     Unsupported,
+    /// Longer than what normalised views are made of.
+    ViewBytes,
 }
 
 impl Shortfall {
@@ -77,8 +81,10 @@ impl Shortfall {
             Shortfall::Malformed => "malformed",
             Shortfall::PartBytes => "part-bytes",
             Shortfall::Parts => "parts",
+            Shortfall::Program => "program",
             Shortfall::TotalBytes => "total-bytes",
             Shortfall::Unsupported => "unsupported",
+            Shortfall::ViewBytes => "view-bytes",
         }
     }
 }

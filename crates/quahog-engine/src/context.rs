@@ -19,6 +19,7 @@ pub struct Layer<'a> {
     file_type: FileType,
     parent: Option<&'a Layer<'a>>,
     is_view: bool,
+    without_parts: bool,
     md5: OnceCell<[u8; 16]>,
     sha1: OnceCell<[u8; 20]>,
     sha256: OnceCell<[u8; 32]>,
@@ -56,6 +57,7 @@ impl<'a> Layer<'a> {
             file_type,
             parent,
             is_view: false,
+            without_parts: false,
             md5: OnceCell::new(),
             sha1: OnceCell::new(),
             sha256: OnceCell::new(),
@@ -74,6 +76,17 @@ impl<'a> Layer<'a> {
     /// Says how to compute the hash of a picture, for a layer that may be one.
     pub fn with_picture_hasher(self, hasher: PictureHasher<'a>) -> Layer<'a> {
         Layer { hasher: Some(hasher), ..self }
+    }
+
+    /// Leaves out what is looked for in the parts of a program: hashes of its
+    /// sections and imports. Offsets that refer to them keep their meaning.
+    pub fn without_parts(self) -> Layer<'a> {
+        Layer { without_parts: true, ..self }
+    }
+
+    /// Whether the parts of a program are looked at.
+    pub(crate) fn has_parts(&self) -> bool {
+        !self.without_parts
     }
 
     /// Its hash as a picture, if it is one.

@@ -55,7 +55,7 @@ pub struct Segment {
     pub(crate) matchers: Vec<OnceLock<Box<Matcher>>>,
     containers: Containers,
     phishing: PhishingLists,
-    regexes: yara::Regexes,
+    pub(crate) regexes: yara::Regexes,
 }
 
 /// What one kind of layer is searched for.
@@ -265,6 +265,14 @@ struct Order {
     index: u32,
 }
 
+/// What a [`Hit`] may leave open.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Undecided {
+    /// A program would decide, and programs are not run.
+    Program,
+}
+
 /// How many times the bytes of a layer may be hashed as sections of it. Real
 /// sections do not overlap; headers that make them do cannot make work without
 /// bounds.
@@ -391,6 +399,13 @@ impl Engine {
         })
     }
 
+    /// What a hit leaves open: then its signature may match, and may not.
+    pub fn undecided(&self, hit: &Hit) -> Option<Undecided> {
+        let set = &self.inner.segments.get(hit.segment)?.set;
+        let SigKind::Logical = hit.id.kind() else { return None };
+        set.logical(hit.id.index())?.runs_program.then_some(Undecided::Program)
+    }
+
     /// The type that a hit wants its layer to be scanned again as, if it does.
     pub fn handler(&self, hit: &Hit) -> Option<FileType> {
         let set = &self.inner.segments.get(hit.segment)?.set;
@@ -509,12 +524,26 @@ pub(crate) struct Scan<'e, 's> {
     hits: &'s mut Vec<Hit>,
 }
 
+impl<'e, 's> Scan<'e, 's> {
+    pub(crate) fn new(
+        segment: &'e Segment,
+        layer: &'e Layer<'e>,
+        look: Look,
+        scratch: &'s mut Scratch,
+        meter: &'s dyn Meter,
+        hits: &'s mut Vec<Hit>,
+    ) -> Scan<'e, 's> {
+        scratch.yara.clear();
+        Scan { segment, at: 0, layer, look, scratch, meter, hits }
+    }
+}
+
 impl Scan<'_, '_> {
     fn run(&mut self) -> Result<(), Interrupted> {
         if self.look != Look::Text {
             self.hashes()?;
         }
-        if self.look == Look::Raw {
+        if self.look == Look::Raw && self.layer.has_parts() {
             self.part_hashes()?;
         }
         let target = self.look.target(self.layer.file_type()).unwrap_or(Target::ANY);
@@ -712,6 +741,15 @@ impl Scan<'_, '_> {
     fn yara(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
         let Some(rule) = segment.set.yara_rule(index) else { return Ok(()) };
+        if let Some(held) = self.yara_holds(index)? {
+            let order = self.order(3, Target::ANY, index);
+            self.hit(rule.id, held.span.map(|(start, end)| start..end), order);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn yara_holds(&mut self, index: usize) -> Result<Option<yara::Held>, Interrupted> {
+        let segment = self.segment;
         let bytes = self.layer.bytes();
         // Scripts of HTML are looked at as text, too, but read as they are.
         let is_html = matches!(self.layer.file_type(), FileType::HTML | FileType::HTML_UTF16);
@@ -721,32 +759,29 @@ impl Scan<'_, '_> {
         let view = yara::View { bytes, raw, entry_point };
         let Scratch { yara: state, buffers, .. } = &mut *self.scratch;
         let (set, regexes) = (&segment.set, &segment.regexes);
-        let held = yara::holds(set, regexes, index, view, state, buffers, self.meter)?;
-        if let Some(held) = held {
-            let order = self.order(3, Target::ANY, index);
-            self.hit(rule.id, held.span.map(|(start, end)| start..end), order);
-        }
-        Ok(())
+        yara::holds(set, regexes, index, view, state, buffers, self.meter)
     }
 }
 
 /// Whether the layer is one that the block speaks of.
 fn applies(layer: &Layer<'_>, look: Look, block: &Block) -> bool {
-    let size_fits = block.file_size.is_none_or(|range| {
-        let len = match look {
-            Look::Text => layer.raw_len(),
-            Look::Raw | Look::Html => layer.bytes().len(),
-        };
-        range.contains(len as u64)
-    });
+    let size_fits = block.file_size.is_none_or(|range| range.contains(file_size(layer, look)));
     let container_fits = block
         .container
         .is_none_or(|wanted| layer.containers().next().unwrap_or(FileType::ANY) == wanted);
     size_fits && container_fits && intermediates_fit(layer, block) && headers_fit(layer, block)
 }
 
+/// The size that signatures speak of.
+pub(crate) fn file_size(layer: &Layer<'_>, look: Look) -> u64 {
+    match look {
+        Look::Text => layer.raw_len() as u64,
+        Look::Raw | Look::Html => layer.bytes().len() as u64,
+    }
+}
+
 /// Whether the layer is an executable such as the block asks for, if it does.
-fn headers_fit(layer: &Layer<'_>, block: &Block) -> bool {
+pub(crate) fn headers_fit(layer: &Layer<'_>, block: &Block) -> bool {
     if block.entry_point.is_none() && block.n_sections.is_none() {
         return true;
     }
@@ -758,7 +793,7 @@ fn headers_fit(layer: &Layer<'_>, block: &Block) -> bool {
 /// The last name is that of the immediate parent, and so on outwards.
 /// `CL_TYPE_ANY` accepts anything, and does not move on to the next layer
 /// (clamscan 1.4.6).
-fn intermediates_fit(layer: &Layer<'_>, block: &Block) -> bool {
+pub(crate) fn intermediates_fit(layer: &Layer<'_>, block: &Block) -> bool {
     let mut containers = layer.containers();
     if containers.by_ref().count() < block.intermediates.len() {
         return false;

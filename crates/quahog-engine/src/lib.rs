@@ -42,6 +42,8 @@ mod meter;
 pub mod exe;
 mod logic;
 
+pub mod explain;
+
 mod digest;
 mod lists;
 mod literal;
@@ -55,8 +57,9 @@ mod yara;
 
 pub use crate::context::{Layer, Look, PartEntry, PictureHasher};
 pub use crate::engine::{
-    BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, is_weak,
+    BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, Undecided,
+    is_weak,
 };
 pub use crate::identify::Inside;
 pub use crate::lists::{Link, LinkAlert, LinkKind, LinkOptions};
-pub use crate::meter::{Interrupted, Meter, Unmetered};
+pub use crate::meter::{Interrupted, Meter, RegexLimits, Unmetered};

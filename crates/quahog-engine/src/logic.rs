@@ -84,6 +84,26 @@ impl Scan<'_, '_> {
         self.holds(logical, logical.expression, &need, results)
     }
 
+    /// As [`evaluate`](Self::evaluate), but every subsignature is looked for, and
+    /// to the end of the buffer.
+    ///
+    /// # Errors
+    ///
+    /// The meter called the scan off.
+    pub(crate) fn evaluate_all(
+        &mut self,
+        logical: Logical<'_>,
+        results: &mut Vec<Option<Found>>,
+    ) -> Result<bool, Interrupted> {
+        results.clear();
+        results.resize(logical.n_subsignatures(), None);
+        let need = Need { want: Want::Count, most: u64::MAX, last: u64::MAX };
+        for id in 0..logical.n_subsignatures() {
+            self.result(logical, id, &need, results)?;
+        }
+        self.holds(logical, logical.expression, &need, results)
+    }
+
     fn holds(
         &mut self,
         logical: Logical<'_>,
@@ -218,6 +238,10 @@ impl Scan<'_, '_> {
             return Ok(Found::default());
         };
         let bytes = self.layer.bytes();
+        if bytes.len() as u64 > self.meter.regex_limits().bytes {
+            self.meter.gave_up();
+            return Ok(Found::default());
+        }
         let starts = match starts_in(pcre.offset, self.layer) {
             _ if pcre.offset == Offset::ANY => None,
             Some(Starts::Range(starts)) => Some(starts),

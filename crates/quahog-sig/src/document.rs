@@ -6,9 +6,8 @@
 
 use memchr::memchr_iter;
 
-use crate::ast::Bytecode;
 use crate::lower::{Admission, SetBuilder};
-use crate::{Error, ErrorKind, Format, Grammar, Line, Span, yara};
+use crate::{Error, Format, Grammar, Line, Span, yara};
 
 /// What became of one entry of a document.
 #[derive(Clone, Copy, Debug)]
@@ -44,16 +43,9 @@ impl SetBuilder {
             self.source("", false);
         }
         if format.grammar() == Grammar::Bytecode {
-            let line = Place::line(text, 0, 1);
-            let error = match Bytecode::parse(text) {
-                Ok(_) => {
-                    let kind = ErrorKind::Unsupported("running bytecode");
-                    Error::new(kind, Span::new(0, line.text.len()))
-                }
-                Err(error) => error,
-            };
-            let mut place = Place::new(text);
-            visit(place.entry(error.span().start(), Err(error)));
+            let outcome = self.program(text);
+            let at = outcome.as_ref().map_or_else(|error| error.span().start(), |_| 0);
+            visit(Place::new(text).entry(at, outcome));
             return None;
         }
         // A byte order mark is an error in ClamAV, which reads nothing then.

@@ -41,11 +41,13 @@ mod lower;
 
 pub mod yara;
 
+pub mod words;
+
 pub use crate::document::{Entry, Refusal};
 pub use crate::error::{Diagnostic, Error, ErrorKind, Severity, Span};
 pub use crate::format::{Format, Grammar};
 pub use crate::ignore::IgnoreList;
 pub use crate::level::{FLEVEL, Level};
 pub use crate::lines::{Line, Lines};
-pub use crate::lower::{Admission, Oddity, PuaFilter, SetBuilder, Skip};
+pub use crate::lower::{Admission, Oddity, Programs, PuaFilter, SetBuilder, Skip};
 pub use crate::model::{SigId, SigKind, SignatureSet};

@@ -2,10 +2,12 @@
 
 mod lists;
 mod pieces;
+mod program;
 mod quick;
 
 use std::ops::Range;
 
+pub use self::program::Programs;
 use crate::ast::{self, Extended, Field, Icon, Logical, Magic, Record, Simple, Subsignature};
 use crate::body::{self, Modifiers, Rules};
 use crate::model::set::{
@@ -25,6 +27,8 @@ pub enum Admission {
     Admitted,
     /// It is part of the set, though ClamAV 1.4.6 refuses it.
     Odd(Oddity),
+    /// It is part of the set, as a trigger of a program that is not run.
+    Program,
     /// It is left out by a rule.
     Skipped(Skip),
 }
@@ -74,6 +78,8 @@ pub enum Skip {
     Obsolete,
     /// Signatures of phishing were not asked for.
     Phishing,
+    /// Bytecode was not asked for, or not of this source.
+    Program,
     /// Possibly unwanted applications were not asked for, or not of this category.
     Pua,
     /// `name==...` in a `.db`, or a target that nothing uses.
@@ -125,6 +131,7 @@ const MAX_ARENA: usize = u32::MAX as usize - (1 << 24);
 #[derive(Clone, Debug, Default)]
 pub struct SetBuilder {
     without_phishing: bool,
+    programs: Programs,
     pub(crate) columns: Columns,
     pub(crate) ignore: IgnoreList,
     pub(crate) yara: crate::yara::Names,
@@ -450,10 +457,6 @@ impl SetBuilder {
                 Err(e) => return Err(e),
             }
         }
-        if block.icon_groups.iter().any(Option::is_some) {
-            let what = ErrorKind::Unsupported("IconGroup");
-            unsupported = unsupported.or(Some(record.block.error(what)));
-        }
         if let Some(error) = unsupported {
             return Err(error);
         }
@@ -463,6 +466,7 @@ impl SetBuilder {
             expression,
             first_sub: first_sub as u32,
             n_subs,
+            runs_program: false,
         };
         self.columns.logicals.push(row);
         self.columns.logical_rows.push(name, self.columns.sources.len() - 1, line.number);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
+use quahog::scan::{RegexLimits, ViewLimits};
 use quahog::{Input, Limits, Settings};
 
 use crate::arguments::{size, yes_no};
@@ -42,6 +43,8 @@ pub(crate) struct Options {
     limits: LimitOptions,
     #[command(flatten)]
     looking: LookingOptions,
+    #[command(flatten)]
+    alerts: AlertOptions,
 
     /// Print nothing but errors
     #[arg(long, help_heading = "Output")]
@@ -146,6 +149,30 @@ struct LimitOptions {
     /// not looked at
     #[arg(long, value_name = "MS")]
     deadline: Option<u64>,
+    /// Bytes of a program inside another file, or it is not taken out
+    /// [default: 40M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_embeddedpe: Option<u64>,
+    /// Bytes of HTML, or it is not normalised [default: 40M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_htmlnormalize: Option<u64>,
+    /// Bytes of HTML, or its text without tags is not made [default: 8M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_htmlnotags: Option<u64>,
+    /// Bytes of text, or it is not normalised [default: 20M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_scriptnormalize: Option<u64>,
+    /// Steps of a regular expression beside some for each byte, where it needs
+    /// to go back; most never do [default: 20000000]
+    #[arg(long, value_name = "N")]
+    pcre_match_limit: Option<u64>,
+    /// Choices that such an expression keeps open [default: 2000000]
+    #[arg(long, value_name = "N")]
+    pcre_recmatch_limit: Option<usize>,
+    /// Bytes of a file, or no regular expression of a signature is searched in
+    /// it [default: 100M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pcre_max_filesize: Option<u64>,
     /// Units of work for a file, about one for each byte touched: a limit that
     /// gives the same result on every machine. 0 is none at all
     #[arg(long, value_name = "N")]
@@ -175,6 +202,47 @@ struct LookingOptions {
     #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
     scan_html: bool,
+    /// Look at the sections and imports of PE files, and for broken ones. Offsets
+    /// in them keep their meaning without
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    scan_pe: bool,
+    /// Look for broken ELF files
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    scan_elf: bool,
+    /// Open OLE2 documents
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    scan_ole2: bool,
+    /// Open PDF documents
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    scan_pdf: bool,
+    /// Open Flash files
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    scan_swf: bool,
+    /// Open documents that are XML
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    scan_xmldocs: bool,
+    /// Open documents of Hangul 3
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    scan_hwp3: bool,
+    /// Open OneNote documents
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    scan_onenote: bool,
+    /// Look at what pictures show, and for broken ones
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    scan_image: bool,
+    /// Compute the perceptual hashes of pictures
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    scan_image_fuzzy_hash: bool,
     /// Normalise HTML, scripts and text
     #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
@@ -184,6 +252,54 @@ struct LookingOptions {
     #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
     heuristic_scan_precedence: bool,
+}
+
+/// What is reported though no signature says so.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Heuristics")]
+struct AlertOptions {
+    /// Report broken executables (PE, ELF, Mach-O)
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    alert_broken: bool,
+    /// Report broken pictures (PNG, JPEG, GIF, TIFF)
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    alert_broken_media: bool,
+    /// Report encrypted archives and documents
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    alert_encrypted: bool,
+    /// Report encrypted archives
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    alert_encrypted_archive: bool,
+    /// Report encrypted documents
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    alert_encrypted_doc: bool,
+    /// Report the first limit that keeps something from being looked at
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    alert_exceeds_max: bool,
+    /// Report links that show `https:` and lead elsewhere, on no list or not
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    alert_phishing_ssl: bool,
+    /// Report links that hide where they lead, on no list or not
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    alert_phishing_cloak: bool,
+    /// Judge the links of messages by the phishing lists
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    phishing_scan_urls: bool,
+    /// Report what no signature stands for and no option of its own asks for. There
+    /// is nothing of the kind in quahog: the detections of this name in clamscan are
+    /// of programs that it unpacks
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
+    heuristic_alerts: bool,
 }
 
 /// What an input may be said to be.
@@ -207,6 +323,28 @@ impl Options {
         settings.html = self.looking.scan_html;
         settings.normalize = self.looking.normalize;
         settings.heuristic_precedence = self.looking.heuristic_scan_precedence;
+        settings.pe = self.looking.scan_pe;
+        settings.elf = self.looking.scan_elf;
+        settings.ole2 = self.looking.scan_ole2;
+        settings.pdf = self.looking.scan_pdf;
+        settings.swf = self.looking.scan_swf;
+        settings.xml_documents = self.looking.scan_xmldocs;
+        settings.hwp3 = self.looking.scan_hwp3;
+        settings.onenote = self.looking.scan_onenote;
+        settings.images = self.looking.scan_image;
+        settings.image_hashes = self.looking.scan_image_fuzzy_hash;
+        let alerts = &self.alerts;
+        settings.phishing = alerts.phishing_scan_urls;
+        settings.alert_phishing_ssl = alerts.alert_phishing_ssl;
+        settings.alert_phishing_cloak = alerts.alert_phishing_cloak;
+        settings.alert_encrypted_archives =
+            alerts.alert_encrypted || alerts.alert_encrypted_archive;
+        settings.alert_encrypted_documents = alerts.alert_encrypted || alerts.alert_encrypted_doc;
+        settings.alert_broken_executables = alerts.alert_broken;
+        settings.alert_broken_media = alerts.alert_broken_media;
+        settings.alert_exceeded_limits = alerts.alert_exceeds_max;
+        settings.views = self.limits.views();
+        settings.regex = self.limits.regex();
         settings.limits = self.limits.limits();
         settings.recursion = self.limits.max_recursion;
         settings.deadline = self.limits.deadline();
@@ -216,12 +354,6 @@ impl Options {
 
 impl LimitOptions {
     fn limits(&self) -> Limits {
-        // clamscan's 0 is no limit.
-        let bytes = |given: Option<u64>, default| match given {
-            None => default,
-            Some(0) => u64::MAX,
-            Some(bytes) => bytes,
-        };
         let default = Limits::default();
         Limits {
             part_bytes: bytes(self.max_filesize, default.part_bytes),
@@ -236,10 +368,41 @@ impl LimitOptions {
         }
     }
 
+    fn views(&self) -> ViewLimits {
+        let default = ViewLimits::default();
+        ViewLimits {
+            html: bytes(self.max_htmlnormalize, default.html),
+            html_text: bytes(self.max_htmlnotags, default.html_text),
+            text: bytes(self.max_scriptnormalize, default.text),
+            program: bytes(self.max_embeddedpe, default.program),
+        }
+    }
+
+    fn regex(&self) -> RegexLimits {
+        let default = RegexLimits::default();
+        RegexLimits {
+            bytes: bytes(self.pcre_max_filesize, default.bytes),
+            steps: bytes(self.pcre_match_limit, default.steps),
+            depth: match self.pcre_recmatch_limit {
+                None | Some(0) => default.depth,
+                Some(depth) => depth.min(default.depth),
+            },
+        }
+    }
+
     /// The shorter of the two times; 0 is none.
     fn deadline(&self) -> Option<Duration> {
         let given = [self.max_scantime, self.deadline];
         let shortest = given.into_iter().flatten().filter(|time| *time > 0).min();
         shortest.map(Duration::from_millis)
+    }
+}
+
+/// What was given for a limit; clamscan's 0 is no limit.
+fn bytes(given: Option<u64>, default: u64) -> u64 {
+    match given {
+        None => default,
+        Some(0) => u64::MAX,
+        Some(bytes) => bytes,
     }
 }

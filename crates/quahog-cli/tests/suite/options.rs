@@ -1,5 +1,7 @@
 //! Options that take values, options that are refused, and help that is true.
 
+use quahog::cvd::write::Builder;
+
 use crate::Folder;
 
 #[test]
@@ -72,18 +74,13 @@ fn values_that_make_no_sense_are_refused() {
 fn options_without_a_feature_are_refused_and_not_ignored() {
     let folder = Folder::with_database();
     for option in [
-        "--alert-encrypted",
-        "--alert-encrypted-doc=no",
-        "--bytecode-unsigned",
+        "--alert-macros",
         "--fips-limits",
-        "--heuristic-alerts",
         "--image=x.qhi",
-        "--max-embeddedpe=5M",
+        "--max-ziptypercg=5M",
         "--nocerts",
-        "--pcre-match-limit=5",
-        "--phishing-sigs=no",
-        "--scan-image=no",
-        "--scan-pdf=yes",
+        "--state=x",
+        "--tree",
     ] {
         let done = folder.quahog(&format!("scan -d db {option} in"));
         let name = option.split('=').next().unwrap();
@@ -94,6 +91,128 @@ fn options_without_a_feature_are_refused_and_not_ignored() {
         let name = option.split('=').next().unwrap();
         done.fails(&format!("error: {name} is refused: quahog does not offer this option"));
     }
+}
+
+/// A PE file as a linker makes it, or with its sections out of order.
+fn program(first_section: u32) -> Vec<u8> {
+    let mut bytes = vec![0; 0x600];
+    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+    put(0, b"MZ");
+    put(0x3c, &0x80u32.to_le_bytes());
+    put(0x80, b"PE\0\0\x4c\x01\x01\0");
+    put(0x94, &[0xe0, 0, 2, 1, 0x0b, 1]);
+    let numbers = [
+        (0xa8, first_section), // entry point
+        (0xb8, 0x1000),        // alignment in memory and in the file
+        (0xbc, 0x200),
+        (0xd4, 0x400), // headers
+        (0xf4, 16),
+        (0x180, 0x200),
+        (0x184, first_section),
+        (0x188, 0x200),
+        (0x18c, 0x400),
+    ];
+    numbers.iter().for_each(|&(at, number): &(usize, u32)| put(at, &number.to_le_bytes()));
+    put(0x400, b"alpha");
+    bytes
+}
+
+#[test]
+fn broken_executables_are_reported_on_demand() {
+    let folder = Folder::with_database();
+    folder.write("sound.exe", program(0x1000));
+    folder.write("broken.exe", program(0x5000));
+    folder.write("broken.elf", [b"\x7fELF\x07".as_slice(), &[0; 80]].concat());
+    let scan = |options: &str, file: &str| {
+        let done = folder.quahog(&format!("scan -d db -z --no-summary {options} {file}"));
+        done.out.lines().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (alpha, broken) = ("Test.Alpha.UNOFFICIAL", "Heuristics.Broken.Executable");
+    assert_eq!(scan("", "broken.exe"), [alpha]);
+    assert_eq!(scan("--alert-broken", "broken.exe"), [alpha, broken]);
+    assert_eq!(scan("--alert-broken", "sound.exe"), [alpha]);
+    assert_eq!(scan("--alert-broken --scan-pe=no", "broken.exe"), [alpha]);
+    assert_eq!(scan("--alert-broken", "broken.elf"), [broken]);
+    assert_eq!(scan("--alert-broken --scan-elf=no", "broken.elf"), ["OK"]);
+    assert_eq!(scan("--alert-broken --heuristic-alerts=no", "broken.elf"), [broken]);
+}
+
+#[test]
+fn what_is_too_long_for_a_view_is_incomplete() {
+    let folder = Folder::with_database();
+    folder.write(
+        "d/a.ndb",
+        "T:7:*:616c7068612062\nH:3:*:3c623e616c7068613c2f623e\nN:3:*:616c7068612062\n",
+    );
+    folder.write("text", "alpha   BETA in a plain text\n");
+    folder.write("html", "<html><b>alpha</b> beta in HTML</html>\n");
+    for (options, file, expected) in [
+        ("", "text", "T.UNOFFICIAL"),
+        ("--max-htmlnormalize=9", "text", "T.UNOFFICIAL"),
+        ("--max-scriptnormalize=9", "text", "INCOMPLETE view-bytes"),
+        ("", "html", "H.UNOFFICIAL N.UNOFFICIAL"),
+        ("--max-htmlnotags=9", "html", "H.UNOFFICIAL INCOMPLETE view-bytes"),
+        ("--max-htmlnormalize=9", "html", "INCOMPLETE view-bytes"),
+        ("--max-htmlnormalize=0 --max-htmlnotags=0", "html", "H.UNOFFICIAL N.UNOFFICIAL"),
+    ] {
+        let done = folder.quahog(&format!("scan -d d -z --no-summary {options} {file}"));
+        let told = |line: &str| line.split_once(": ").unwrap().1.replace(" FOUND", "");
+        let told = done.out.lines().map(told).collect::<Vec<_>>().join(" ");
+        assert_eq!(told, expected, "{options} {file}");
+    }
+}
+
+#[test]
+fn regular_expressions_have_limits() {
+    let folder = Folder::with_database();
+    // Only a machine that goes back can search it, and it has much to try.
+    folder.write("d/a.ldb", "P;Engine:81-255,Target:0;0&1;616161;0/(a+)+\\1!b/\n");
+    folder.write("d/b.ldb", "Q;Engine:81-255,Target:0;0&1;616161;0/a+!c/\n");
+    folder.write("file", "a".repeat(2000) + "!c!b");
+    let scan = |options: &str| {
+        let done = folder.quahog(&format!("scan -d d -z --no-summary {options} file"));
+        done.out.lines().map(|line| line.split_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    let (found, incomplete) = ("Q.UNOFFICIAL FOUND", "INCOMPLETE fuel and 1 more");
+    assert_eq!(scan("--pcre-match-limit=5"), [found, incomplete]);
+    assert_eq!(scan("--pcre-recmatch-limit=5"), [found, incomplete]);
+    assert_eq!(scan("--pcre-max-filesize=100"), [incomplete]);
+}
+
+#[test]
+fn bytecode_is_not_run_and_said_to_be() {
+    let folder = Folder::new();
+    folder.write("d/a.cbc", "ClamBCa\nBC.Test.{A};Engine:56-255,Target:0;0;616c706861\nTedf\n");
+    folder.write("d/a.ndb", "Test.Beta:0:*:62657461\n");
+    folder.write("alpha", "0123456789 alpha");
+    folder.write("gamma", "0123456789 gamma");
+    let scan = |options: &str, file: &str| {
+        folder.quahog(&format!("scan -d d -z --no-summary {options} {file}")).out
+    };
+    assert_eq!(scan("", "alpha"), "alpha: OK\n");
+    // As it is, and as text.
+    let incomplete = "alpha: INCOMPLETE program and 1 more\n";
+    assert_eq!(scan("--bytecode-unsigned", "alpha"), incomplete);
+    assert_eq!(scan("--bytecode-unsigned", "gamma"), "gamma: OK\n");
+    assert_eq!(scan("--bytecode-unsigned --bytecode=no", "alpha"), "alpha: OK\n");
+    let done = folder.quahog("check --bytecode-unsigned d");
+    assert!(done.out.contains("1 admitted (1 of them programs that are not executed)"), "{done:?}");
+}
+
+#[test]
+fn old_databases_are_refused_on_demand() {
+    let folder = Folder::with_database();
+    let container = Builder::new("local").build_time(1_700_000_000);
+    let container = container.member("local.ndb", b"Test.A:0:*:616c706861\n").cud().unwrap();
+    folder.write("local.cud", container);
+    let done = folder.quahog("scan -d local.cud --fail-if-cvd-older-than=9 in/clean.txt");
+    done.fails("the newest signed database is older than 9 days");
+    let done =
+        folder.quahog("scan -d local.cud --fail-if-cvd-older-than=99999 --no-summary in/clean.txt");
+    done.is(0, &["in/clean.txt: OK"]);
+    // Loose files have no age.
+    let done = folder.quahog("scan -d db --fail-if-cvd-older-than=1 --no-summary in/clean.txt");
+    done.is(0, &["in/clean.txt: OK"]);
 }
 
 #[test]
@@ -134,8 +253,11 @@ fn help_and_version_are_no_errors() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(verbs, ["scan", "check", "info", "unpack", "completions", "man", "help"]);
-    for verb in &verbs[..6] {
+    assert_eq!(
+        verbs,
+        ["scan", "check", "decode", "explain", "info", "unpack", "completions", "man", "help"]
+    );
+    for verb in &verbs[..8] {
         let done = folder.quahog(&format!("{verb} --help"));
         assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{verb}");
     }

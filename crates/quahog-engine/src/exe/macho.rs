@@ -25,13 +25,7 @@ struct Placed {
 /// clamscan 1.4.6 knows the entry points of PowerPC programs only and takes 0
 /// for all others; so does this, because signatures are written for it.
 pub(super) fn read(bytes: &[u8]) -> Option<Executable> {
-    let (big, wide) = match bytes.first_chunk()? {
-        [0xfe, 0xed, 0xfa, 0xce] => (true, false),
-        [0xfe, 0xed, 0xfa, 0xcf] => (true, true),
-        [0xce, 0xfa, 0xed, 0xfe] => (false, false),
-        [0xcf, 0xfa, 0xed, 0xfe] => (false, true),
-        _ => return None,
-    };
+    let (big, wide) = form(bytes)?;
     let reader = Reader { bytes, big };
     let cpu = reader.u32(4)?;
     let commands = reader.u32(16)?;
@@ -64,6 +58,23 @@ pub(super) fn read(bytes: &[u8]) -> Option<Executable> {
     });
     let sections = placed.into_iter().map(|p| p.section).collect();
     Some(Executable::new(entry.unwrap_or(0), sections))
+}
+
+/// Whether the numbers are big-endian, and whether they are of 64 bits.
+fn form(bytes: &[u8]) -> Option<(bool, bool)> {
+    Some(match bytes.first_chunk()? {
+        [0xfe, 0xed, 0xfa, 0xce] => (true, false),
+        [0xfe, 0xed, 0xfa, 0xcf] => (true, true),
+        [0xce, 0xfa, 0xed, 0xfe] => (false, false),
+        [0xcf, 0xfa, 0xed, 0xfe] => (false, true),
+        _ => return None,
+    })
+}
+
+/// The length of the header, and the number of commands that it announces.
+pub(super) fn commands(bytes: &[u8]) -> Option<(u64, u32)> {
+    let (big, wide) = form(bytes)?;
+    Some((if wide { 32 } else { 28 }, Reader { bytes, big }.u32(16)?))
 }
 
 /// Appends the sections of a segment.

@@ -20,6 +20,7 @@
 //! signature's offsets depend on just that.
 
 mod bytes;
+mod damage;
 mod elf;
 mod macho;
 mod ordinals;
@@ -32,6 +33,7 @@ use quahog_sig::model::FileType;
 
 use crate::meter::{Interrupted, Meter};
 
+pub use damage::is_damaged;
 pub use pe::Executable;
 
 /// The headers of a layer.

@@ -8,6 +8,7 @@ use std::collections::BinaryHeap;
 
 use super::Section;
 use super::bytes::Reader;
+use super::damage::Layout;
 use super::resource::Resources;
 
 /// What an executable's headers say.
@@ -230,6 +231,39 @@ pub(super) fn read(bytes: &[u8]) -> Option<Executable> {
 pub(super) fn cost(bytes: &[u8]) -> u64 {
     let sections = header(bytes).and_then(|start| Reader::little(bytes).u16(start + 6));
     40 * u64::from(sections.unwrap_or(0))
+}
+
+/// Whether the sections lie in memory as a linker puts them: aligned, one after
+/// the other, the first right behind the headers.
+pub(super) fn layout(bytes: &[u8]) -> Layout {
+    let Some(start) = header(bytes) else { return Layout::NoHeader };
+    let plain = is_plain(Reader::little(bytes), start + 4).unwrap_or(false);
+    if plain { Layout::Plain } else { Layout::Odd }
+}
+
+/// As [`layout`]; `start` is where the file header is. `None` if it is cut off.
+fn is_plain(reader: Reader<'_>, start: u64) -> Option<bool> {
+    let n_sections = u64::from(reader.u16(start + 2)?);
+    let optional = start + 20;
+    let table = optional + u64::from(reader.u16(start + 16)?);
+    let (section_alignment, file_alignment) =
+        (reader.u32(optional + 32)?, reader.u32(optional + 36)?);
+    let page = 0x1000;
+    let aligned = |value: u32, unit: u32| value != 0 && value.is_multiple_of(unit);
+    if !aligned(section_alignment, page) || !aligned(file_alignment, 512) {
+        return Some(false);
+    }
+    let mut next = round_up(reader.u32(optional + 60)?, section_alignment);
+    for n in 0..n_sections {
+        let field = |offset| reader.u32(table + 40 * n + offset);
+        let (memory_len, address, len) = (field(8)?, field(12)?, field(16)?);
+        if address != next {
+            return Some(false);
+        }
+        let own = if memory_len == 0 { len } else { memory_len };
+        next = address.wrapping_add(round_up(own, section_alignment));
+    }
+    Some(true)
 }
 
 /// Where the PE header begins, after a DOS header that leads to it.

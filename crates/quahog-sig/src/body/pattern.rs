@@ -120,6 +120,22 @@ impl<'c> Pattern<'c> {
         self.code.first().is_some_and(|flags| flags & FLAG_NOCASE != 0)
     }
 
+    /// The first parts of this pattern as a pattern of its own, in compact form.
+    pub fn prefix(self, n_parts: u32) -> Vec<u8> {
+        let rest = self.code.get(1..).unwrap_or_default();
+        let mut reader = Reader { code: rest };
+        let count = reader.varint().unwrap_or(0).min(n_parts);
+        let start = rest.len() - reader.code.len();
+        for _ in 0..count {
+            reader.part();
+        }
+        let end = rest.len() - reader.code.len();
+        let mut code = vec![self.code.first().copied().unwrap_or(0)];
+        write_varint(&mut code, count);
+        code.extend_from_slice(&rest[start..end]);
+        code
+    }
+
     /// The parts, in order.
     pub fn parts(self) -> Parts<'c> {
         let mut reader = Reader { code: self.code.get(1..).unwrap_or_default() };

@@ -32,6 +32,7 @@ impl SetBuilder {
             pua: self.pua.clone(),
             strict_frames: self.strict_frames,
             without_phishing: self.without_phishing,
+            programs: self.programs,
             ..SetBuilder::default()
         }
     }

@@ -220,6 +220,7 @@ pub(crate) struct LogicalRow {
     pub(crate) expression: CodeRange,
     pub(crate) first_sub: u32,
     pub(crate) n_subs: u8,
+    pub(crate) runs_program: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -378,6 +379,8 @@ pub struct Logical<'s> {
     pub block: &'s Block,
     /// What must hold.
     pub expression: Expression<'s>,
+    /// Where it holds, a program would have to decide, which is not run.
+    pub runs_program: bool,
     set: &'s SignatureSet,
     first_sub: u32,
     n_subs: u8,
@@ -582,6 +585,7 @@ impl SignatureSet {
             // The builder made the row after its block.
             block: &self.columns.blocks[row.block as usize],
             expression: Expression::new(self.code(row.expression)),
+            runs_program: row.runs_program,
             set: self,
             first_sub: row.first_sub,
             n_subs: row.n_subs,
@@ -761,7 +765,7 @@ impl SignatureSet {
         }
         for row in &columns.logicals {
             part(&row.block.to_le_bytes());
-            part(&[row.n_subs]);
+            part(&[row.n_subs, u8::from(row.runs_program)]);
         }
         for row in &columns.subs {
             part(&row.offset.encode());
@@ -847,6 +851,19 @@ impl SignatureSet {
             SigKind::Container => &self.columns.container_rows,
             SigKind::Yara => &self.columns.yara_rows,
         }
+    }
+
+    /// All signatures, by kind. Entries of lists are none.
+    pub fn ids(&self) -> impl Iterator<Item = SigId> {
+        let hashes = DigestKind::ALL.map(SigKind::Hash);
+        let parts = HashedPart::ALL
+            .into_iter()
+            .flat_map(|part| DigestKind::ALL.map(|kind| SigKind::PartHash(part, kind)));
+        [SigKind::Body, SigKind::Logical, SigKind::Yara, SigKind::Container]
+            .into_iter()
+            .chain(hashes)
+            .chain(parts)
+            .flat_map(|kind| (0..self.rows(kind).len()).map(move |index| SigId::new(kind, index)))
     }
 
     /// The name of a signature, as it is in the database.

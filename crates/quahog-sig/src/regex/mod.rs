@@ -85,6 +85,14 @@ impl Flags {
         Flags(self.0 | other.0)
     }
 
+    /// The letters.
+    pub fn letters(self) -> String {
+        let set = |letter: &char| {
+            u8::try_from(*letter).ok().and_then(Flags::of_letter).is_some_and(|f| self.has(f))
+        };
+        "greismxAEU".chars().filter(set).collect()
+    }
+
     pub(crate) fn bits(self) -> u16 {
         self.0
     }

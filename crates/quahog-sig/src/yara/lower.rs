@@ -665,6 +665,7 @@ mod tests {
             outcomes.push(match entry.outcome {
                 Ok(Admission::Admitted) => "ok".to_owned(),
                 Ok(Admission::Odd(oddity)) => format!("{oddity:?}"),
+                Ok(Admission::Program) => "program".to_owned(),
                 Ok(Admission::Skipped(skip)) => format!("{skip:?}"),
                 Err(error) => error.kind().code().to_owned(),
             });

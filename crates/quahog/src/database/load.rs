@@ -62,6 +62,7 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
         .ignore(ignore)
         .pua(config.pua.clone())
         .phishing_signatures(config.phishing_signatures)
+        .programs(config.programs)
         .strict_frames(config.strict);
     let mut report = LoadReport::default();
     let mut any_text = false;

@@ -12,11 +12,14 @@ mod files;
 mod load;
 mod report;
 
+mod decode;
+
 use std::path::PathBuf;
 
 use quahog_cvd::TrustStore;
-use quahog_sig::{Format, Lines, PuaFilter, SetBuilder, SignatureSet};
+use quahog_sig::{Format, Lines, Programs, PuaFilter, SetBuilder, SignatureSet};
 
+pub use decode::{Decoded, decode, guess_format};
 pub use report::{Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
 
 /// What to load, and how strictly.
@@ -26,6 +29,7 @@ pub struct Config {
     pub(crate) pua: PuaFilter,
     pub(crate) strict: bool,
     pub(crate) phishing_signatures: bool,
+    pub(crate) programs: Programs,
     pub(crate) official_only: bool,
     pub(crate) trust: TrustStore,
     pub(crate) limits: quahog_cvd::Limits,
@@ -39,6 +43,7 @@ impl Config {
             pua: PuaFilter::default(),
             strict: false,
             phishing_signatures: true,
+            programs: Programs::default(),
             official_only: false,
             trust: TrustStore::official(),
             limits: quahog_cvd::Limits::default(),
@@ -56,6 +61,14 @@ impl Config {
     /// `Email.Phishing`; by default they do. Phishing lists are another matter.
     pub fn phishing_signatures(mut self, load: bool) -> Config {
         self.phishing_signatures = load;
+        self
+    }
+
+    /// Says which bytecode is read; by default that of officially signed
+    /// containers. Its programs are never executed: where one would run, the
+    /// report of a scan is incomplete.
+    pub fn programs(mut self, programs: Programs) -> Config {
+        self.programs = programs;
         self
     }
 

@@ -185,6 +185,8 @@ pub struct Counts {
     pub admitted: u64,
     /// Of the admitted, those that ClamAV 1.4.6 would refuse.
     pub odd: u64,
+    /// Of the admitted, triggers of programs that are not executed.
+    pub not_executed: u64,
     /// Left out because they are on an ignore list.
     pub ignored: u64,
     /// Left out because they are for a newer engine.
@@ -194,7 +196,7 @@ pub struct Counts {
     /// Left out because possibly unwanted applications were not asked for.
     pub pua: u64,
     /// Left out because their kind or target has no use, or because
-    /// signatures of phishing were not asked for.
+    /// signatures of phishing or bytecode were not asked for.
     pub unused: u64,
     /// Left out because they break the rules of their format.
     pub malformed: u64,
@@ -214,11 +216,15 @@ impl Counts {
                 self.admitted += 1;
                 self.odd += 1;
             }
+            Admission::Program => {
+                self.admitted += 1;
+                self.not_executed += 1;
+            }
             Admission::Skipped(Skip::Ignored) => self.ignored += 1,
             Admission::Skipped(Skip::Newer) => self.newer += 1,
             Admission::Skipped(Skip::Obsolete) => self.obsolete += 1,
             Admission::Skipped(Skip::Pua) => self.pua += 1,
-            Admission::Skipped(Skip::Phishing | Skip::Unused) => self.unused += 1,
+            Admission::Skipped(Skip::Phishing | Skip::Program | Skip::Unused) => self.unused += 1,
         }
     }
 
@@ -242,6 +248,7 @@ impl Counts {
             comments,
             admitted,
             odd,
+            not_executed,
             ignored,
             newer,
             obsolete,
@@ -257,6 +264,7 @@ impl Counts {
         self.comments += comments;
         self.admitted += admitted;
         self.odd += odd;
+        self.not_executed += not_executed;
         self.ignored += ignored;
         self.newer += newer;
         self.obsolete += obsolete;
@@ -275,6 +283,9 @@ impl fmt::Display for Counts {
         write!(f, "{} admitted", self.admitted)?;
         if self.odd > 0 {
             write!(f, " ({} of them not by ClamAV)", self.odd)?;
+        }
+        if self.not_executed > 0 {
+            write!(f, " ({} of them programs that are not executed)", self.not_executed)?;
         }
         let left_out = [
             (self.ignored, "ignored"),

@@ -10,16 +10,21 @@ mod report;
 mod settings;
 mod walk;
 
+mod explain;
+
 use std::sync::Arc;
 
 use quahog_content::Budget;
-use quahog_engine::Scratch;
+use quahog_engine::{Engine, Scratch};
 use rayon::prelude::*;
 
 use crate::live::{Live, Snapshot};
 
+pub use explain::{Explainable, Explained, Explanations};
+pub use quahog_engine::RegexLimits;
+pub use quahog_engine::explain::{Conclusion, Explanation, Fact};
 pub use report::{Completeness, Detection, Missing, ScanReport, ScanStats, Verdict};
-pub use settings::{Input, Settings};
+pub use settings::{Input, Settings, ViewLimits};
 
 /// Looks at messages; one for each thread, reused from message to message.
 ///
@@ -52,22 +57,48 @@ impl Scanner {
         self.scan_with(&snapshot, input)
     }
 
+    /// Looks at `input` and says why the signatures of a name match it, or how
+    /// far they came; the name may lack its `.UNOFFICIAL`.
+    ///
+    /// Every match is looked for, whatever the settings say. Takes some times as
+    /// long as a scan, under the same limits.
+    pub fn explain(&mut self, input: &[u8], name: &str) -> Explanations {
+        let snapshot = self.live.snapshot();
+        let Some(engine) = snapshot.engine() else {
+            let report = ScanReport::unavailable(snapshot.generation());
+            return Explanations { signatures: Vec::new(), looks: Vec::new(), report };
+        };
+        let watched = engine.named(name);
+        let settings = Settings { all_matches: true, ..self.settings.clone() };
+        let budget = budget(&settings, engine);
+        let walk = walk::Walk::new(engine, &settings, &budget, &mut self.scratch).watch(&watched);
+        let (findings, looks) = walk.run_explained(input);
+        let report = findings.into_report(snapshot.generation(), engine.fingerprint());
+        let signatures = watched.iter().map(|&id| Explainable::new(engine, id)).collect();
+        Explanations { signatures, looks, report }
+    }
+
     fn scan_with(&mut self, snapshot: &Arc<Snapshot>, input: &[u8]) -> ScanReport {
         let Some(engine) = snapshot.engine() else {
             return ScanReport::unavailable(snapshot.generation());
         };
-        let mut limits = self.settings.limits;
-        if let Some(most) = self.settings.recursion {
-            // As deep as clamscan reads multiparts, with that setting.
-            limits.mail_depth = limits.mail_depth.min(most.saturating_add(1));
-        }
-        let budget = Budget::new(limits)
-            .passwords(engine.zip_passwords())
-            .deadline(self.settings.deadline.map(|limit| std::time::Instant::now() + limit))
-            .cancel(self.settings.cancel.as_deref());
+        let budget = budget(&self.settings, engine);
         let walk = walk::Walk::new(engine, &self.settings, &budget, &mut self.scratch);
         walk.run(input).into_report(snapshot.generation(), engine.fingerprint())
     }
+}
+
+/// A full budget for one input.
+fn budget<'s>(settings: &'s Settings, engine: &'s Engine) -> Budget<'s> {
+    let mut limits = settings.limits;
+    if let Some(most) = settings.recursion {
+        // As deep as clamscan reads multiparts, with that setting.
+        limits.mail_depth = limits.mail_depth.min(most.saturating_add(1));
+    }
+    Budget::new(limits)
+        .passwords(engine.zip_passwords())
+        .deadline(settings.deadline.map(|limit| std::time::Instant::now() + limit))
+        .cancel(settings.cancel.as_deref())
 }
 
 /// Looks at many inputs at once, on the rayon pool that the caller installed.

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use quahog_content::Limits;
+use quahog_engine::RegexLimits;
 
 /// What the caller knows of the input.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -14,6 +15,27 @@ pub enum Input {
     Any,
     /// It is a message, whatever its first bytes look like.
     Message,
+}
+
+/// Sizes past which a normalised form is not made, and a program inside another
+/// file is not taken out. What is left out for them is reported.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ViewLimits {
+    /// Of HTML that is normalised at all.
+    pub html: u64,
+    /// Of HTML whose text without tags is made.
+    pub html_text: u64,
+    /// Of text that is normalised.
+    pub text: u64,
+    /// Of a program inside another file.
+    pub program: u64,
+}
+
+impl Default for ViewLimits {
+    /// ClamAV's: 40, 8, 20 and 40 MiB.
+    fn default() -> ViewLimits {
+        ViewLimits { html: 40 << 20, html_text: 8 << 20, text: 20 << 20, program: 40 << 20 }
+    }
 }
 
 /// What a scanner does, and how far it goes.
@@ -26,6 +48,10 @@ pub struct Settings {
     pub all_matches: bool,
     /// Bounds of the work on one input.
     pub limits: Limits,
+    /// Bounds of what views and programs inside others are made of.
+    pub views: ViewLimits,
+    /// Bounds of regular expressions.
+    pub regex: RegexLimits,
     /// The most layers inside each other, of all kinds and the input among
     /// them, as clamscan's `--max-recursion` counts; `None` leaves it to
     /// [`Limits::container_depth`] and [`Limits::mail_depth`].
@@ -42,6 +68,27 @@ pub struct Settings {
     pub archives: bool,
     /// Make views of HTML.
     pub html: bool,
+    /// Look at the sections and imports of PE files, and for broken ones.
+    /// Offsets that refer to their parts keep their meaning.
+    pub pe: bool,
+    /// Look for broken ELF files.
+    pub elf: bool,
+    /// Open OLE2 documents.
+    pub ole2: bool,
+    /// Open PDF documents.
+    pub pdf: bool,
+    /// Open Flash files.
+    pub swf: bool,
+    /// Open documents that are XML.
+    pub xml_documents: bool,
+    /// Open documents of Hangul 3.
+    pub hwp3: bool,
+    /// Open OneNote documents.
+    pub onenote: bool,
+    /// Look at what pictures show, and for broken ones.
+    pub images: bool,
+    /// Compute the perceptual hashes of pictures, if `images` is set.
+    pub image_hashes: bool,
     /// Judge the links of HTML texts of messages by the phishing lists.
     pub phishing: bool,
     /// Report links that show `https:` and lead elsewhere, though no list
@@ -53,6 +100,9 @@ pub struct Settings {
     pub alert_encrypted_archives: bool,
     /// Report encrypted documents.
     pub alert_encrypted_documents: bool,
+    /// Report executables whose headers are broken, as
+    /// `Heuristics.Broken.Executable`.
+    pub alert_broken_executables: bool,
     /// Report pictures whose frame is broken, as `Heuristics.Broken.Media.`
     /// and what is wrong.
     pub alert_broken_media: bool,
@@ -73,6 +123,8 @@ impl Default for Settings {
             input: Input::Any,
             all_matches: false,
             limits: Limits::default(),
+            views: ViewLimits::default(),
+            regex: RegexLimits::default(),
             recursion: None,
             deadline: None,
             cancel: None,
@@ -80,11 +132,22 @@ impl Default for Settings {
             mail: true,
             archives: true,
             html: true,
+            pe: true,
+            elf: true,
+            ole2: true,
+            pdf: true,
+            swf: true,
+            xml_documents: true,
+            hwp3: true,
+            onenote: true,
+            images: true,
+            image_hashes: true,
             phishing: true,
             alert_phishing_ssl: false,
             alert_phishing_cloak: false,
             alert_encrypted_archives: false,
             alert_encrypted_documents: false,
+            alert_broken_executables: false,
             alert_broken_media: false,
             alert_exceeded_limits: false,
             heuristic_precedence: false,

@@ -1,17 +1,20 @@
 //! The walk: from layer to layer, outermost first opened, innermost first judged.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use quahog_content::damage::{self, Picture};
 use quahog_content::text::{html, links, plain};
 use quahog_content::{Budget, Format, Part, Shortfall, open};
+use quahog_engine::explain::Explanation;
 use quahog_engine::{
     Engine, Hit, Inside, Interrupted, Layer, Link, LinkKind, LinkOptions, Look, MIN_LAYER, Meter,
-    PartEntry, PictureHasher, Scratch, exe, is_weak,
+    PartEntry, PictureHasher, RegexLimits, Scratch, Undecided, exe, is_weak,
 };
 use quahog_sig::model::{FileType, Target};
+use quahog_sig::{SigId, SigKind};
 
+use super::explain::Explained;
 use super::report::{Detection, Findings};
 use super::{Input, Settings};
 
@@ -34,6 +37,9 @@ pub(crate) struct Walk<'w> {
     path: Vec<String>,
     /// A limit was met and reported as a detection.
     limit_alerted: bool,
+    /// Signatures that are to be explained, and what was found of them.
+    watched: &'w [(usize, SigId)],
+    explained: Vec<Explained>,
 }
 
 /// How deep a layer lies.
@@ -60,13 +66,14 @@ struct Origin {
 /// Hands the engine's work to the budget.
 struct BudgetMeter<'b> {
     budget: &'b Budget<'b>,
+    regex: RegexLimits,
     /// A search ended at a bound of its own.
     gave_up: Cell<bool>,
 }
 
 impl<'b> BudgetMeter<'b> {
     fn new(budget: &'b Budget<'b>) -> BudgetMeter<'b> {
-        BudgetMeter { budget, gave_up: Cell::new(false) }
+        BudgetMeter { budget, regex: RegexLimits::default(), gave_up: Cell::new(false) }
     }
 }
 
@@ -77,6 +84,10 @@ impl Meter for BudgetMeter<'_> {
 
     fn gave_up(&self) {
         self.gave_up.set(true);
+    }
+
+    fn regex_limits(&self) -> RegexLimits {
+        self.regex
     }
 }
 
@@ -98,10 +109,28 @@ impl<'w> Walk<'w> {
             handlers: Vec::new(),
             path: Vec::new(),
             limit_alerted: false,
+            watched: &[],
+            explained: Vec::new(),
         }
     }
 
+    /// Explains these signatures on everything that is looked at.
+    pub(crate) fn watch(self, watched: &'w [(usize, SigId)]) -> Walk<'w> {
+        Walk { watched, ..self }
+    }
+
+    /// Walks the input; gives the explanations that were asked for, too.
+    pub(crate) fn run_explained(mut self, input: &[u8]) -> (Findings, Vec<Explained>) {
+        self.walk(input);
+        (self.findings, self.explained)
+    }
+
     pub(crate) fn run(mut self, input: &[u8]) -> Findings {
+        self.walk(input);
+        self.findings
+    }
+
+    fn walk(&mut self, input: &[u8]) {
         let limit = usize::try_from(self.settings.limits.part_bytes).unwrap_or(usize::MAX);
         let cut = &input[..input.len().min(limit)];
         if cut.len() < input.len() {
@@ -121,7 +150,26 @@ impl<'w> Walk<'w> {
             let room = if self.settings.all_matches { MAX_DETECTIONS } else { 1 };
             found.extend(weak.into_iter().take(room));
         }
-        self.findings
+    }
+
+    /// Keeps an explanation of what is looked at.
+    fn explain(
+        &mut self,
+        signature: usize,
+        layer: &Layer<'_>,
+        view: &'static str,
+        why: Explanation,
+    ) {
+        if self.explained.len() < MAX_EXPLAINED {
+            self.explained.push(Explained {
+                signature,
+                object: self.object(),
+                view,
+                file_type: layer.file_type().name(),
+                excerpts: why.facts.iter().map(|fact| excerpt(fact.span.as_ref(), layer)).collect(),
+                why,
+            });
+        }
     }
 
     fn missing(&mut self, reason: Shortfall) {
@@ -172,8 +220,12 @@ impl<'w> Walk<'w> {
         let budget = self.budget;
         let hash = |bytes: &[u8]| picture_hash(bytes, budget, &unread);
         let mut opened = Layer::new(bytes, message.unwrap_or(by_head), parent);
-        if Target::of_raw(by_head) == Some(Target::GRAPHICS) {
+        let hashed = self.settings.images && self.settings.image_hashes;
+        if hashed && Target::of_raw(by_head) == Some(Target::GRAPHICS) {
             opened = opened.with_picture_hasher(PictureHasher::new(&hash));
+        }
+        if !self.settings.pe {
+            opened = opened.without_parts();
         }
         // Signatures for mail see what turns out to be MAIL. Of MHTML they do
         // not: that layer stays what its first bytes make it.
@@ -208,7 +260,9 @@ impl<'w> Walk<'w> {
         }
         // What is nothing but HTML has no view of text.
         let text = by_head.is_text() && (message.is_some() || !inside.html);
-        if text && self.settings.normalize {
+        if text && self.settings.normalize && bytes.len() as u64 > self.settings.views.text {
+            self.missing(Shortfall::ViewBytes);
+        } else if text && self.settings.normalize {
             let mut text = Vec::with_capacity(bytes.len());
             plain::normalize(bytes, &mut text);
             self.charge(bytes.len())?;
@@ -298,6 +352,10 @@ impl<'w> Walk<'w> {
             Err(Interrupted) => return self.interrupted(),
         };
         let Some(bytes) = layer.bytes().get(start..) else { return ControlFlow::Continue(()) };
+        if bytes.len() as u64 > self.settings.views.program {
+            self.missing(Shortfall::ViewBytes);
+            return ControlFlow::Continue(());
+        }
         let around = Layer::new(bytes, FileType::MSEXE, Some(layer));
         let inner = Depth { layers: depth.layers + 2, containers: depth.containers + 1, ..depth };
         let assumed = Some(FileType::MSEXE);
@@ -443,6 +501,13 @@ impl<'w> Walk<'w> {
         }
         let mut flow = self.judge(&hits, parent, "entry");
         self.hits = hits;
+        for (number, &id) in self.watched.iter().enumerate() {
+            if let SigKind::Container = id.1.kind()
+                && let Ok(why) = self.engine.explain_entry(id, parent, &entry, &meter)
+            {
+                self.explain(number, parent, "entry", why);
+            }
+        }
         if scanned.is_err() && flow.is_continue() {
             flow = self.interrupted();
         }
@@ -487,9 +552,23 @@ impl<'w> Walk<'w> {
         if interrupted { self.interrupted() } else { ControlFlow::Continue(()) }
     }
 
-    /// Reports that the frame of a picture is broken, if that is asked for.
+    /// Reports that an executable or the frame of a picture is broken, if that
+    /// is asked for.
     fn damage(&mut self, layer: &Layer<'_>) -> ControlFlow<()> {
-        if !self.settings.alert_broken_media {
+        let program = match layer.file_type() {
+            FileType::MSEXE => self.settings.pe,
+            FileType::ELF => self.settings.elf,
+            FileType::MACHO | FileType::MACHO_UNIBIN => true,
+            _ => false,
+        };
+        if program
+            && self.settings.alert_broken_executables
+            && exe::is_damaged(layer.headers(), layer.bytes(), layer.file_type())
+            && !self.engine.allows(layer)
+        {
+            return self.heuristic("Heuristics.Broken.Executable", "raw");
+        }
+        if !self.settings.alert_broken_media || !self.settings.images {
             return ControlFlow::Continue(());
         }
         let picture = match layer.file_type() {
@@ -557,12 +636,22 @@ impl<'w> Walk<'w> {
     /// Makes the views of HTML and looks at them; the raw bytes are not
     /// searched, as in ClamAV.
     fn html(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
+        let limits = self.settings.views;
+        let len = layer.bytes().len() as u64;
+        if len > limits.html {
+            self.missing(Shortfall::ViewBytes);
+            return ControlFlow::Continue(());
+        }
         let mut views = html::HtmlViews::default();
         if let Some(shortfall) = html::normalize(layer.bytes(), self.budget, &mut views) {
             self.missing(shortfall);
         }
         self.look(&Layer::view(&views.nocomment, layer), Look::Html, "html")?;
-        self.look(&Layer::view(&views.notags, layer), Look::Html, "html-tags")?;
+        if len > limits.html_text {
+            self.missing(Shortfall::ViewBytes);
+        } else {
+            self.look(&Layer::view(&views.notags, layer), Look::Html, "html-tags")?;
+        }
         if let Some(script) = &views.javascript {
             let script = Layer::view(script, layer);
             self.look(&script, Look::Html, "script")?;
@@ -603,13 +692,18 @@ impl<'w> Walk<'w> {
         self.findings.stats.view_bytes += layer.bytes().len() as u64;
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        let meter = BudgetMeter::new(self.budget);
+        let meter = BudgetMeter { regex: self.settings.regex, ..BudgetMeter::new(self.budget) };
         let scanned = self.engine.scan(layer, look, self.scratch, &meter, &mut hits);
         if meter.gave_up.get() {
             self.missing(Shortfall::Fuel);
         }
         let mut flow = self.judge(&hits, layer, view);
         self.hits = hits;
+        for (number, &id) in self.watched.iter().enumerate() {
+            if let Ok(why) = self.engine.explain(id, layer, look, self.scratch, &meter) {
+                self.explain(number, layer, view, why);
+            }
+        }
         if scanned.is_err() && flow.is_continue() {
             flow = self.interrupted();
         }
@@ -626,6 +720,10 @@ impl<'w> Walk<'w> {
             // In first-match mode a weak plain pattern ends the search of its
             // window for others (clamscan 1.4.6, case `order-005`).
             if hidden_by.is_some_and(|weak| weak.hides(hit)) {
+                continue;
+            }
+            if let Some(Undecided::Program) = self.engine.undecided(hit) {
+                self.missing(Shortfall::Program);
                 continue;
             }
             if let Some(handler) = self.engine.handler(hit)
@@ -718,18 +816,13 @@ impl<'w> Walk<'w> {
             | F::XAR
             | F::XZ => missing_when(self.settings.archives),
             F::BINHEX | F::TNEF | F::UUENCODED => missing_when(self.settings.mail),
-            F::CRYPTFF
-            | F::HWP3
-            | F::HWPOLE2
-            | F::MSOLE2
-            | F::ONENOTE
-            | F::PDF
-            | F::RTF
-            | F::SCRENC
-            | F::SWF
-            | F::XML_HWP
-            | F::XML_WORD
-            | F::XML_XL => Opening::Unsupported,
+            F::HWP3 => missing_when(self.settings.hwp3),
+            F::HWPOLE2 | F::MSOLE2 => missing_when(self.settings.ole2),
+            F::ONENOTE => missing_when(self.settings.onenote),
+            F::PDF => missing_when(self.settings.pdf),
+            F::SWF => missing_when(self.settings.swf),
+            F::XML_HWP | F::XML_WORD | F::XML_XL => missing_when(self.settings.xml_documents),
+            F::CRYPTFF | F::RTF | F::SCRENC => Opening::Unsupported,
             _ => Opening::No,
         }
     }
@@ -744,6 +837,18 @@ enum Opening {
     /// There is, and here is how.
     Yes(Format),
 }
+
+/// Explanations that are kept.
+const MAX_EXPLAINED: usize = 1_000;
+
+/// The bytes that a fact is about, the first of them.
+fn excerpt(span: Option<&Range<usize>>, layer: &Layer<'_>) -> Vec<u8> {
+    let bytes = span.and_then(|span| layer.bytes().get(span.clone())).unwrap_or_default();
+    bytes[..bytes.len().min(MAX_EXCERPT)].to_vec()
+}
+
+/// Bytes of a match that are shown.
+const MAX_EXCERPT: usize = 32;
 
 /// Whether layers of this type are opened as messages.
 fn is_message(file_type: FileType) -> bool {

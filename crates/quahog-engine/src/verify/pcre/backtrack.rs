@@ -154,12 +154,12 @@ pub(super) struct Search<'s> {
     pub(super) search_start: usize,
     /// A match begins at the very place.
     pub(super) anchored: bool,
+    /// Frames that the stack may hold: about 40 bytes each.
+    pub(super) depth: usize,
 }
 
 const UNSET: usize = usize::MAX;
 const NEVER: u32 = u32::MAX;
-/// Frames that the stack may hold: about 80 MB at the worst.
-const MAX_FRAMES: usize = 2_000_000;
 /// Frames that are kept for the next search.
 const KEPT_FRAMES: usize = 16_384;
 /// Steps between two looks at the meter.
@@ -287,7 +287,7 @@ impl Machine<'_> {
         let mut fence = UNSET;
         self.stack.frames.clear();
         loop {
-            if !self.step(1)? || self.stack.frames.len() > MAX_FRAMES {
+            if !self.step(1)? || self.stack.frames.len() > self.search.depth {
                 return Ok(Ended::GaveUp);
             }
             let Some(op) = code.get(pc) else { return Ok(Ended::Failed) };

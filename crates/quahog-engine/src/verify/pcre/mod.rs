@@ -49,9 +49,8 @@ enum Machine {
     Nothing,
 }
 
-/// Steps that a search may take in all, beside some for each byte: about a
-/// tenth of a second.
-const MAX_STEPS: u64 = 20_000_000;
+/// Steps that a search may take for each byte, beside those of
+/// [`RegexLimits`](crate::RegexLimits).
 const STEPS_FOR_A_BYTE: u64 = 16;
 
 impl Matcher {
@@ -86,6 +85,7 @@ struct Search<'m> {
     /// Where the larger language may begin to match, once that is known.
     filtered: Option<usize>,
     steps: u64,
+    depth: usize,
     stack: &'m mut Stack,
     meter: &'m dyn Meter,
 }
@@ -132,13 +132,15 @@ pub(crate) fn search(
             last = None;
         }
     }
+    let limits = meter.regex_limits();
     let mut search = Search {
         matcher,
         subject,
         anchored,
         cache: None,
         filtered: None,
-        steps: MAX_STEPS.saturating_add(STEPS_FOR_A_BYTE.saturating_mul(subject.len() as u64)),
+        steps: limits.steps.saturating_add(STEPS_FOR_A_BYTE.saturating_mul(subject.len() as u64)),
+        depth: limits.depth,
         stack,
         meter,
     };
@@ -187,6 +189,7 @@ impl Search<'_> {
                     subject: self.subject,
                     search_start: from,
                     anchored: self.anchored,
+                    depth: self.depth,
                 };
                 program.find(&search, at, &mut self.steps, self.stack, self.meter)
             }
