@@ -46,7 +46,10 @@ pub mod trust;
 mod archive;
 mod dsig;
 mod error;
+mod gzip;
 mod info;
+
+pub mod cdiff;
 
 pub mod write;
 
@@ -55,6 +58,7 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 
 pub use crate::archive::Limits;
+pub use crate::cdiff::{Cdiff, Files, Script};
 pub use crate::dsig::{KeyError, PrivateKey, PublicKey};
 pub use crate::error::{Error, Fault, Offset, Rule};
 pub use crate::header::{HEADER_LEN, Header};
@@ -310,6 +314,14 @@ impl VerifiedCvd {
     /// The licence text. In a `.cld` or `.cud` nobody vouches for it.
     pub fn copying(&self) -> Option<&Bytes> {
         self.copying.as_ref()
+    }
+
+    /// All files by name: the members, `COPYING` and the `.info`.
+    pub fn files(&self) -> Files {
+        let members = self.members.iter().map(|m| (m.name.clone(), m.bytes.clone()));
+        let copying = self.copying.iter().map(|text| (COPYING.into(), text.clone()));
+        let info = (format!("{}.info", self.database).into(), self.info.text().clone());
+        members.chain(copying).chain([info]).collect()
     }
 
     /// How many patches an updater left in this `.cld`. They are skipped.

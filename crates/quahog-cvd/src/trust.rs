@@ -111,15 +111,10 @@ impl TrustStore {
             let end = Offset::File(bytes.len() as u64);
             return Err(Error::new(Rule::CdiffLength).at(end));
         }
-        if !bytes.starts_with(CDIFF_MAGIC) {
-            return Err(Error::new(Rule::CdiffFrame).at(Offset::File(0)));
+        let (frame, dsig) = split_cdiff(bytes)?;
+        if dsig == UNSIGNED {
+            return Err(Error::new(Rule::CdiffUnsigned));
         }
-        let tail = bytes.len() - CDIFF_TAIL;
-        let colon = bytes.get(tail..).and_then(|tail| memchr::memrchr(b':', tail));
-        let split = colon.and_then(|colon| bytes.split_at_checked(tail + colon));
-        let Some((frame, [_, dsig @ ..])) = split else {
-            return Err(Error::new(Rule::CdiffFrame).at(Offset::File(tail as u64)));
-        };
         let hash = Sha256::digest(frame).into();
         match self.sources.iter().find(|source| source.cdiff.verifies_sha256(dsig, &hash)) {
             Some(source) => Ok(SignedCdiff { frame, trust: source.trust() }),
@@ -145,6 +140,19 @@ impl TrustStore {
 impl Default for TrustStore {
     fn default() -> TrustStore {
         TrustStore::official()
+    }
+}
+
+/// The frame of a patch and the digits of the signature behind it.
+pub(crate) fn split_cdiff(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
+    if !bytes.starts_with(CDIFF_MAGIC) {
+        return Err(Error::new(Rule::CdiffFrame).at(Offset::File(0)));
+    }
+    let tail = bytes.len().saturating_sub(CDIFF_TAIL);
+    let colon = bytes.get(tail..).and_then(|tail| memchr::memrchr(b':', tail));
+    match colon.and_then(|colon| bytes.split_at_checked(tail + colon)) {
+        Some((frame, [_, dsig @ ..])) => Ok((frame, dsig)),
+        _ => Err(Error::new(Rule::CdiffFrame).at(Offset::File(tail as u64))),
     }
 }
 
@@ -253,7 +261,10 @@ impl<'b> SignedCdiff<'b> {
     }
 }
 
-const CDIFF_MAGIC: &[u8] = b"ClamAV-Diff:";
+/// Stands for "not signed", as in a header.
+pub(crate) const UNSIGNED: &[u8] = b"X";
+
+pub(crate) const CDIFF_MAGIC: &[u8] = b"ClamAV-Diff:";
 
 /// The last colon is looked for in this many bytes, which is also the least
 /// size of a patch.

@@ -10,7 +10,7 @@ use quahog_cvd::{Cvd, Limits, Rule, Trust, TrustStore};
 use crate::forge::verify_with;
 
 /// Name and bytes of every file with this suffix in a folder of real data.
-fn files(folder: &str, suffix: &str) -> Vec<(String, Bytes)> {
+pub(crate) fn files(folder: &str, suffix: &str) -> Vec<(String, Bytes)> {
     let folder =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/real").join(folder);
     let Ok(entries) = std::fs::read_dir(&folder) else {
@@ -34,7 +34,10 @@ fn containers() -> Vec<(String, Bytes)> {
     [files("clamav-bytecode", "cvd"), files("clamav-test-series", "cvd")].concat()
 }
 
-fn official(file: &Bytes, name: &str) -> Result<quahog_cvd::VerifiedCvd, quahog_cvd::Error> {
+pub(crate) fn official(
+    file: &Bytes,
+    name: &str,
+) -> Result<quahog_cvd::VerifiedCvd, quahog_cvd::Error> {
     // One store for all: building three keys costs more than most checks here.
     static STORE: std::sync::LazyLock<TrustStore> = std::sync::LazyLock::new(TrustStore::official);
     verify_with(file.clone(), name, &STORE, &Limits::default())
