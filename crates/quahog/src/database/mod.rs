@@ -12,11 +12,14 @@ mod files;
 mod load;
 mod report;
 
+mod publish;
+
 use std::path::PathBuf;
 
 use quahog_cvd::TrustStore;
 use quahog_sig::{Format, Lines, PuaFilter, SetBuilder, SignatureSet};
 
+pub use publish::{Fault, FaultIo, FileIo, PublishError, Stage, SystemIo, publish};
 pub use report::{Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
 
 /// What to load, and how strictly.
