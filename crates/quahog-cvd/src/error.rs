@@ -261,6 +261,19 @@ rules! {
     Corrupt PatchGuard "patch-guard" "the line to be patched begins otherwise";
     Corrupt PatchEnd "patch-end" "the last line of the file to be patched has no line feed";
 
+    Corrupt Certificate "certificate" "not a text of PEM blocks that are certificates with RSA keys";
+    Corrupt SignForm "sign-form" "not a signature file: `#clamsign-1.0`, then lines `MIN:[MAX]:pkcs7-pem:BASE64`";
+    Corrupt SignLevel "sign-level" "no line of the signature file is for this functionality level";
+    Corrupt SignDer "sign-der" "not a detached CMS signature by one signer";
+
+    Untrusted SignAlgorithm "sign-algorithm" "the signature uses an algorithm that is not relied upon";
+    Untrusted SignChain "sign-chain" "no trusted certificate stands behind the signer";
+    Untrusted SignDigest "sign-digest" "the signature file is for other bytes";
+    Untrusted SignMissing "sign-missing" "there is no signature file, and one is required";
+    Untrusted SignSignature "sign-signature" "the signature does not hold";
+    Untrusted SignSigner "sign-signer" "the certificate of the signer is not there, or may not sign databases";
+    Untrusted SignTime "sign-time" "a certificate is outside of its validity";
+    Untrusted OfficialName "official-name" "a source may not sign a database of the official publisher";
     Untrusted CdiffDatabase "cdiff-database" "the patch is for another database";
     Untrusted CdiffUnsigned "cdiff-unsigned" "the patch carries no signature";
     Untrusted CdiffSigner "cdiff-signer" "the patch is signed by somebody else than the database";
@@ -278,6 +291,7 @@ rules! {
     Limit FileBytes "file-bytes" "the file is too large";
     Limit UnpackedBytes "unpacked-bytes" "the payload unpacks to too many bytes";
     Limit Ratio "ratio" "the payload unpacks to too many times its size";
+    Limit SignBytes "sign-bytes" "the signature file is too large";
     Limit ScriptBytes "script-bytes" "the script of the patch is too large";
     Limit PatchWork "patch-work" "the script rewrites the same files too often";
     Limit Members "members" "there are too many members";

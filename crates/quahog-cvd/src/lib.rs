@@ -43,11 +43,14 @@
 mod header;
 pub mod trust;
 
+pub mod detached;
+
 mod archive;
 mod dsig;
 mod error;
 mod gzip;
 mod info;
+mod pem;
 
 pub mod cdiff;
 
@@ -377,6 +380,9 @@ impl Gate for Verifier<'_> {
                 let at = Offset::Info(signed.len() as u64);
                 return Err(Error::new(Rule::InfoSignature).at(at));
             };
+            if !signer.may_sign(database) {
+                return Err(Error::new(Rule::OfficialName).member(&format!("{database}.info")));
+            }
             self.trust = signer.trust();
         }
         if !self.header.agrees_with(info.headline()) {

@@ -32,6 +32,7 @@ use crate::cdiff::{Files, Script};
 use crate::dsig::{KeyError, PrivateKey};
 use crate::error::{Error, Rule};
 use crate::header::HEADER_LEN;
+use crate::pem;
 use crate::trust::{self, Source};
 
 /// The private keys of a source.
@@ -56,6 +57,23 @@ impl SigningKeys {
         let keys = SigningKeys { header, info, cdiff };
         keys.source("")?;
         Ok(keys)
+    }
+
+    /// Reads private keys in PEM, without a passphrase, as `openssl genrsa` writes
+    /// them: one of 1024 bits for headers, one or two of 2048 for `.info` and
+    /// patches. What stands between them is for people.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Number`], [`KeyError::Form`] and [`KeyError::Size`].
+    pub fn parse(text: &[u8]) -> Result<SigningKeys, KeyError> {
+        let mut keys = Vec::new();
+        for block in pem::blocks(text) {
+            let (label, der) = block.map_err(|_| KeyError::Form)?;
+            keys.push(pem::private_key(&label, &der)?);
+        }
+        let [header, info, cdiff] = trust::three(keys, |key| key.public().bits())?;
+        SigningKeys::new(header, info, cdiff)
     }
 
     /// The public halves, as a source of this name.

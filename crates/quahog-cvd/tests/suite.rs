@@ -14,6 +14,8 @@ mod testkit;
 mod cdiff;
 #[path = "suite/compression.rs"]
 mod compression;
+#[path = "suite/detached.rs"]
+mod detached;
 #[path = "suite/forge.rs"]
 mod forge;
 #[path = "suite/genuine.rs"]
@@ -24,6 +26,8 @@ mod header;
 mod hostile;
 #[path = "suite/info.rs"]
 mod info;
+#[path = "suite/keys.rs"]
+mod keys;
 #[path = "suite/tar.rs"]
 mod tar;
 #[path = "suite/write.rs"]
