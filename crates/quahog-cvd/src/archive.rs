@@ -18,12 +18,11 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use bytes::Bytes;
-use flate2::{Crc, Decompress, FlushDecompress, Status};
-
 use crate::error::{Error, Offset, Rule};
+use crate::gzip;
 use crate::header::HEADER_LEN;
 use crate::info::Info;
+use bytes::Bytes;
 
 /// Bounds on one container, all inclusive.
 ///
@@ -46,6 +45,8 @@ pub struct Limits {
     pub info_bytes: u64,
     /// Bytes of `COPYING`. Default 1 MiB.
     pub copying_bytes: u64,
+    /// Bytes of the script in a patch. Default 256 MiB.
+    pub script_bytes: u64,
 }
 
 impl Default for Limits {
@@ -58,6 +59,7 @@ impl Default for Limits {
             member_bytes: 2 << 30,
             info_bytes: 1 << 20,
             copying_bytes: 1 << 20,
+            script_bytes: 256 << 20,
         }
     }
 }
@@ -100,8 +102,10 @@ pub(crate) fn read<'w>(
     gate: Option<&'w mut dyn Gate>,
 ) -> Result<Archive, Error> {
     let mut walker = Walker::new(limits, gate);
-    let bytes = if payload.starts_with(GZIP_MAGIC) {
-        Bytes::from(inflate(payload, limits, &mut walker)?)
+    let bytes = if payload.starts_with(gzip::MAGIC) {
+        let (room, over) = room(payload, limits);
+        let mut step = |bytes: &[u8]| walker.advance(bytes);
+        Bytes::from(gzip::inflate(payload, HEADER_LEN, room, over, &mut step)?)
     } else if payload.starts_with(b"COPYING") {
         if payload.len() as u64 > limits.unpacked_bytes {
             return Err(Error::new(Rule::UnpackedBytes));
@@ -115,124 +119,21 @@ pub(crate) fn read<'w>(
     Ok(Archive { bytes, entries, info })
 }
 
+/// How many bytes may come out of a payload, and the rule that says so.
+pub(crate) fn room(payload: &[u8], limits: &Limits) -> (u64, Rule) {
+    let by_ratio = (payload.len() as u64).saturating_mul(limits.ratio).saturating_add(1 << 20);
+    if by_ratio < limits.unpacked_bytes {
+        (by_ratio, Rule::Ratio)
+    } else {
+        (limits.unpacked_bytes, Rule::UnpackedBytes)
+    }
+}
+
 /// True for `[A-Za-z0-9_.-]{1,99}` without a dot in front: names that mean no
 /// path, no option and no control code anywhere they may end up.
 pub(crate) fn is_member_name(name: &[u8]) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     matches!(name.len(), 1..=99) && name.first() != Some(&b'.') && name.iter().all(plain)
-}
-
-/// Unpacks the one gzip member that `payload` must be, and shows the walker
-/// every step.
-fn inflate(payload: &[u8], limits: &Limits, walker: &mut Walker<'_>) -> Result<Vec<u8>, Error> {
-    let start = gzip_header(payload)?;
-    let stream = payload.get(start..).unwrap_or_default();
-    let by_ratio = (payload.len() as u64).saturating_mul(limits.ratio).saturating_add(1 << 20);
-    let (room, rule) = if by_ratio < limits.unpacked_bytes {
-        (by_ratio, Rule::Ratio)
-    } else {
-        (limits.unpacked_bytes, Rule::UnpackedBytes)
-    };
-
-    // Genuine databases unpack to about three times their size, so most need no
-    // growth at all.
-    let expected = (payload.len() as u64).saturating_mul(3).min(room).min(MAX_AHEAD);
-    // A small file need not clear a large buffer.
-    let step = payload.len().saturating_mul(4).clamp(BLOCK, STEP);
-    let mut out = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
-    let mut crc = Crc::new();
-    let mut raw = Decompress::new(false);
-    let mut filled = 0;
-    let mut taken = 0;
-    loop {
-        // The new room is zeroed while it is about to be in the cache anyway.
-        out.resize(filled + step, 0);
-        let input = stream.get(taken..).unwrap_or_default();
-        let output = out.get_mut(filled..).unwrap_or_default();
-        let (total_in, total_out) = (raw.total_in(), raw.total_out());
-        let status = raw
-            .decompress(input, output, FlushDecompress::None)
-            .map_err(|_| in_payload(Rule::GzipData, start + taken))?;
-        // Neither difference is longer than its slice, so no cast cuts.
-        let n_in = (raw.total_in() - total_in) as usize;
-        let n_out = (raw.total_out() - total_out) as usize;
-        crc.update(output.get(..n_out).unwrap_or_default());
-        taken += n_in;
-        filled += n_out;
-        if filled as u64 > room {
-            return Err(Error::new(rule));
-        }
-        walker.advance(out.get(..filled).unwrap_or_default())?;
-        match status {
-            Status::StreamEnd => break,
-            // Nothing moved: the input is used up without an end.
-            _ if n_in == 0 && n_out == 0 => {
-                return Err(in_payload(Rule::GzipEnd, payload.len()));
-            }
-            _ => {}
-        }
-    }
-    out.truncate(filled);
-    out.shrink_to_fit();
-
-    let end = start + taken;
-    let trailer = payload.get(end..).unwrap_or_default();
-    let Some((&[c0, c1, c2, c3, l0, l1, l2, l3], rest)) = trailer.split_first_chunk() else {
-        return Err(in_payload(Rule::GzipEnd, payload.len()));
-    };
-    if u32::from_le_bytes([c0, c1, c2, c3]) != crc.sum() {
-        return Err(in_payload(Rule::GzipChecksum, end));
-    }
-    // The format keeps the length modulo 2^32, which is what the cast does.
-    if u32::from_le_bytes([l0, l1, l2, l3]) != filled as u32 {
-        return Err(in_payload(Rule::GzipLength, end + 4));
-    }
-    if !rest.is_empty() {
-        return Err(in_payload(Rule::AfterGzip, end + 8));
-    }
-    Ok(out)
-}
-
-/// Length of a gzip header (RFC 1952): ten bytes, then what the flags announce.
-fn gzip_header(bytes: &[u8]) -> Result<usize, Error> {
-    let cut = || in_payload(Rule::GzipEnd, bytes.len());
-    let Some(&[_, _, method, flags, ..]) = bytes.first_chunk::<10>() else {
-        return Err(cut());
-    };
-    if method != 8 || flags & 0xe0 != 0 {
-        return Err(in_payload(Rule::GzipHeader, 2));
-    }
-    let mut at = 10;
-    if flags & 4 != 0 {
-        let length = bytes.get(at..).and_then(<[u8]>::first_chunk::<2>).ok_or_else(cut)?;
-        at += 2 + usize::from(u16::from_le_bytes(*length));
-    }
-    for text in [8, 16] {
-        if flags & text != 0 {
-            // A name or a comment: up to a NUL, and no longer than a path.
-            let rest = bytes.get(at..).ok_or_else(cut)?;
-            let head = rest.get(..MAX_GZIP_TEXT).unwrap_or(rest);
-            match memchr::memchr(0, head) {
-                Some(nul) => at += nul + 1,
-                None if head.len() == MAX_GZIP_TEXT => {
-                    return Err(in_payload(Rule::GzipHeader, at));
-                }
-                None => return Err(cut()),
-            }
-        }
-    }
-    if flags & 2 != 0 {
-        let header = bytes.get(..at).ok_or_else(cut)?;
-        let given = bytes.get(at..).and_then(<[u8]>::first_chunk::<2>).ok_or_else(cut)?;
-        let mut crc = Crc::new();
-        crc.update(header);
-        // The lower half of the CRC-32, by definition.
-        if u16::from_le_bytes(*given) != crc.sum() as u16 {
-            return Err(in_payload(Rule::GzipHeader, at));
-        }
-        at += 2;
-    }
-    if at > bytes.len() { Err(cut()) } else { Ok(at) }
 }
 
 /// Walks a tar whose bytes arrive bit by bit.
@@ -468,17 +369,6 @@ pub(crate) const CHECKSUM: Range<usize> = 148..156;
 const TYPE: Range<usize> = 156..157;
 const LINK: Range<usize> = 157..257;
 const PREFIX: Range<usize> = 345..512;
-
-const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-
-/// Bytes of a name or comment in a gzip header.
-const MAX_GZIP_TEXT: usize = 4096;
-
-/// Bytes reserved before the first is unpacked, at most.
-const MAX_AHEAD: u64 = 512 << 20;
-
-/// Bytes unpacked between two looks at the limits; fits the second-level cache.
-const STEP: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,8 @@
 //! Verifying touches public numbers only and need not take constant time; one
 //! costs about a quarter of a millisecond.
 
+use std::ops::RangeInclusive;
+
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd, Resize};
 use sha2::{Digest, Sha256};
@@ -53,6 +55,34 @@ impl PublicKey {
         Ok(PublicKey { modulus, bits, exponent: BoxedUint::from(exponent), exponent_bits })
     }
 
+    /// A key of big-endian numbers, whose modulus has so many bits.
+    pub(crate) fn of_bytes(
+        modulus: &[u8],
+        exponent: &[u8],
+        size: RangeInclusive<u32>,
+    ) -> Result<PublicKey, KeyError> {
+        if exponent.len() > 8 || modulus.len() > 1024 {
+            return Err(KeyError::Size);
+        }
+        let exponent = exponent.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+        // Above 33 bits nobody has one, and each bit costs time.
+        if exponent < 3 || exponent.is_multiple_of(2) || exponent >> 33 != 0 {
+            return Err(KeyError::Exponent);
+        }
+        // As many bits as the bytes have, so nothing is cut.
+        let precision = (modulus.len() as u32 * 8).max(64).next_multiple_of(64);
+        let number = BoxedUint::from_be_slice(modulus, precision).map_err(|_| KeyError::Size)?;
+        let bits = number.bit_width_vartime();
+        if !size.contains(&bits) {
+            return Err(KeyError::Size);
+        }
+        let odd: Option<Odd<BoxedUint>> =
+            Odd::new(number.resize(bits.next_multiple_of(64))).into_option();
+        let modulus = BoxedMontyParams::new_vartime(odd.ok_or(KeyError::Even)?);
+        let exponent_bits = u64::BITS - exponent.leading_zeros();
+        Ok(PublicKey { modulus, bits, exponent: BoxedUint::from(exponent), exponent_bits })
+    }
+
     /// Bits of the modulus.
     pub fn bits(&self) -> u32 {
         self.bits
@@ -84,10 +114,38 @@ impl PublicKey {
     /// `dsig^e mod n`, big-endian, in as many bytes as the modulus takes (full
     /// machine words). `None` if `dsig` is no number below the modulus.
     fn open(&self, dsig: &[u8]) -> Option<Box<[u8]>> {
-        let number = self.number(dsig)?;
+        Some(self.raise(self.number(dsig)?))
+    }
+
+    /// True if `signature` is that of PKCS #1 v1.5 on `digest`, with this
+    /// algorithm in front of it.
+    ///
+    /// The one right block is built and compared; nothing is parsed.
+    pub(crate) fn verifies_pkcs1(&self, signature: &[u8], algorithm: &[u8], digest: &[u8]) -> bool {
+        let length = self.bits.div_ceil(8) as usize;
+        let Some(ones) = length.checked_sub(algorithm.len() + digest.len() + 3) else {
+            return false;
+        };
+        let precision = self.modulus.bits_precision();
+        if signature.len() != length || ones < 8 {
+            return false;
+        }
+        let Ok(number) = BoxedUint::from_be_slice(signature, precision) else { return false };
+        if !number.cmp_vartime(self.modulus.modulus().as_ref()).is_lt() {
+            return false;
+        }
+        let block = self.raise(number);
+        let wanted = [&[0, 1][..], &vec![0xff; ones], &[0], algorithm, digest].concat();
+        // Full machine words may be longer than the modulus.
+        let front = block.len() - length;
+        block.iter().take(front).all(|b| *b == 0) && block.get(front..) == Some(&*wanted)
+    }
+
+    /// `number^e mod n`, in full machine words.
+    fn raise(&self, number: BoxedUint) -> Box<[u8]> {
         let power = BoxedMontyForm::new(number, &self.modulus)
             .pow_bounded_exp(&self.exponent, self.exponent_bits);
-        Some(power.retrieve().to_be_bytes())
+        power.retrieve().to_be_bytes()
     }
 
     /// The number that `dsig` writes.
@@ -122,7 +180,17 @@ impl PrivateKey {
     /// undo each other.
     pub fn new(modulus: &str, exponent: u64, private: &str) -> Result<PrivateKey, KeyError> {
         let public = PublicKey::new(modulus, exponent)?;
-        let exponent = number_of_hex(private)?;
+        PrivateKey::proven(public, number_of_hex(private)?)
+    }
+
+    /// A key of its public half and the private exponent, big-endian.
+    pub(crate) fn of_bytes(public: PublicKey, exponent: &[u8]) -> Result<PrivateKey, KeyError> {
+        let exponent = BoxedUint::from_be_slice(exponent, 2048).map_err(|_| KeyError::Size)?;
+        PrivateKey::proven(public, exponent)
+    }
+
+    /// Tries whether the exponents belong together.
+    fn proven(public: PublicKey, exponent: BoxedUint) -> Result<PrivateKey, KeyError> {
         let key = PrivateKey { public, exponent };
         let probe = [0x5a; 16];
         let dsig = key.sign_md5(&probe);
@@ -199,12 +267,24 @@ pub enum KeyError {
     /// An RSA exponent is odd and above 1.
     #[error("the exponent is even or below 3")]
     Exponent,
+    /// Only RSA keys are read, in PEM: `PUBLIC KEY`, `RSA PUBLIC KEY`,
+    /// `PRIVATE KEY` and `RSA PRIVATE KEY` without a passphrase.
+    #[error("not an RSA key in PEM, or one with a passphrase")]
+    Form,
     /// The two exponents do not belong together.
     #[error("the private exponent does not undo the public one")]
     Mismatch,
     /// Only hex digits are read, 1 to 512 of them.
     #[error("not a hexadecimal number of at most 2048 bits")]
     NotHex,
+    /// A file with keys holds two or three of them: for headers, for `.info`, and
+    /// for patches, if that is another.
+    #[error("expected two or three keys: for headers, for .info, and for patches")]
+    Number,
+    /// In front of the keys of a source stand `name: `, `prefix: ` and, if need be,
+    /// `overriding: yes`.
+    #[error("expected `name: NAME` and `prefix: PREFIX` in front of the keys")]
+    Text,
     /// Headers take 1024 bits, `.info` and patches 2047 or 2048.
     #[error("the modulus has the wrong number of bits")]
     Size,

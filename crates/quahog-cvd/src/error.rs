@@ -1,4 +1,4 @@
-//! Why a container was refused: who is to blame, by which rule, and where.
+//! Why a container or a patch was refused: who is to blame, by which rule, and where.
 //!
 //! [`Error`] has one variant for each *actor* an operator would turn to: the
 //! transport (`Truncated`, `Corrupt`), the publisher or an attacker
@@ -8,12 +8,12 @@
 
 use std::fmt;
 
-/// Why a container was refused.
+/// Why a container or a patch was refused.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Error {
     /// The payload is damaged, or is not what its `.info` says it is.
-    #[error("corrupt container: {0}")]
+    #[error("corrupt: {0}")]
     Corrupt(Fault),
     /// The file name or the first 512 bytes are not those of a container.
     #[error("bad header: {0}")]
@@ -22,10 +22,10 @@ pub enum Error {
     #[error("limit met: {0}")]
     Limit(Fault),
     /// The bytes end too early.
-    #[error("truncated container: {0}")]
+    #[error("truncated: {0}")]
     Truncated(Fault),
     /// No key of the trust store stands behind these bytes.
-    #[error("untrusted container: {0}")]
+    #[error("untrusted: {0}")]
     Untrusted(Fault),
 }
 
@@ -131,6 +131,8 @@ pub enum Offset {
     File(u64),
     /// In the text of the `.info` member.
     Info(u64),
+    /// In the script of a patch, after decompression.
+    Script(u64),
     /// In the payload after decompression.
     Unpacked(u64),
 }
@@ -140,6 +142,7 @@ impl fmt::Display for Offset {
         match self {
             Offset::File(at) => write!(f, "byte {at}"),
             Offset::Info(at) => write!(f, "byte {at} of the .info text"),
+            Offset::Script(at) => write!(f, "byte {at} of the script"),
             Offset::Unpacked(at) => write!(f, "byte {at} of the unpacked payload"),
         }
     }
@@ -159,7 +162,7 @@ enum Actor {
 /// drift apart. The text is the documentation, too.
 macro_rules! rules {
     ($($actor:ident $name:ident $code:literal $text:literal;)*) => {
-        /// A rule that containers must obey.
+        /// A rule that containers and patches must obey.
         #[non_exhaustive]
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum Rule {
@@ -239,6 +242,43 @@ rules! {
     Corrupt MemberHash "member-hash" "the .info lists another SHA-256 for this member";
     Corrupt CdiffFrame "cdiff-frame" "not a patch: no `ClamAV-Diff:` in front or no signature at the end";
 
+    Corrupt CdiffNumber "cdiff-number" "version or size of the patch is not a plain decimal number";
+    Corrupt CdiffSize "cdiff-size" "the script has another size than the patch says";
+    Corrupt CdiffEmpty "cdiff-empty" "the patch is empty: the publisher wants the whole database to be fetched";
+    Corrupt ScriptCommand "script-command" "not a command of a script";
+    Corrupt ScriptName "script-name" "not the name of a member that a script may change";
+    Corrupt ScriptNumber "script-number" "not a line number: a plain decimal, from 1";
+    Corrupt ScriptGuard "script-guard" "the edit does not say how the old line begins";
+    Corrupt ScriptReturn "script-return" "a script holds a carriage return";
+    Corrupt ScriptOrder "script-order" "the command stands where a file is open and must not be, or the other way round";
+    Corrupt ScriptOpen "script-open" "the script ends while a file is open";
+    Corrupt ScriptEnd "script-end" "the last line of the script has no line feed";
+    Corrupt ScriptTwice "script-twice" "two edits of one line";
+    Corrupt ScriptRange "script-range" "the range of lines does not end after it begins";
+    Corrupt ScriptFirst "script-first" "the script does not begin with the .info of its database";
+    Corrupt PatchFile "patch-file" "the file to be patched is not there";
+    Corrupt PatchLine "patch-line" "the file to be patched has no such line";
+    Corrupt PatchGuard "patch-guard" "the line to be patched begins otherwise";
+    Corrupt PatchEnd "patch-end" "the last line of the file to be patched has no line feed";
+
+    Corrupt Certificate "certificate" "not a text of PEM blocks that are certificates with RSA keys";
+    Corrupt SignForm "sign-form" "not a signature file: `#clamsign-1.0`, then lines `MIN:[MAX]:pkcs7-pem:BASE64`";
+    Corrupt SignLevel "sign-level" "no line of the signature file is for this functionality level";
+    Corrupt SignDer "sign-der" "not a detached CMS signature by one signer";
+
+    Untrusted SignAlgorithm "sign-algorithm" "the signature uses an algorithm that is not relied upon";
+    Untrusted SignChain "sign-chain" "no trusted certificate stands behind the signer";
+    Untrusted SignDigest "sign-digest" "the signature file is for other bytes";
+    Untrusted SignMissing "sign-missing" "there is no signature file, and one is required";
+    Untrusted SignSignature "sign-signature" "the signature does not hold";
+    Untrusted SignSigner "sign-signer" "the certificate of the signer is not there, or may not sign databases";
+    Untrusted SignTime "sign-time" "a certificate is outside of its validity";
+    Untrusted OfficialName "official-name" "a source may not sign a database of the official publisher";
+    Untrusted CdiffDatabase "cdiff-database" "the patch is for another database";
+    Untrusted CdiffUnsigned "cdiff-unsigned" "the patch carries no signature";
+    Untrusted CdiffSigner "cdiff-signer" "the patch is signed by somebody else than the database";
+    Untrusted CdiffVersion "cdiff-version" "the patch does not lead from this version to the next";
+    Untrusted UnsignedBase "unsigned-base" "an unsigned database cannot be patched: nothing would say whether the result is right";
     Untrusted HeaderUnsigned "header-unsigned" "the header of a .cvd carries no MD5 or no signature";
     Untrusted HeaderSignature "header-signature" "no trusted key signed the MD5 in the header";
     Untrusted HeaderMismatch "header-mismatch" "the header and the signed .info do not agree";
@@ -251,6 +291,9 @@ rules! {
     Limit FileBytes "file-bytes" "the file is too large";
     Limit UnpackedBytes "unpacked-bytes" "the payload unpacks to too many bytes";
     Limit Ratio "ratio" "the payload unpacks to too many times its size";
+    Limit SignBytes "sign-bytes" "the signature file is too large";
+    Limit ScriptBytes "script-bytes" "the script of the patch is too large";
+    Limit PatchWork "patch-work" "the script rewrites the same files too often";
     Limit Members "members" "there are too many members";
     Limit MemberBytes "member-bytes" "the member is too large";
     Limit InfoBytes "info-bytes" "the .info member is too large";
@@ -277,7 +320,7 @@ mod tests {
         let error = Error::new(Rule::TarChecksum).member("a.ndb").at(Offset::Unpacked(512));
         assert_eq!(
             error.to_string(),
-            "corrupt container: the checksum of the tar header is wrong \
+            "corrupt: the checksum of the tar header is wrong \
              (member `a.ndb`, byte 512 of the unpacked payload)"
         );
     }

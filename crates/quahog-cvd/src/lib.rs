@@ -43,10 +43,16 @@
 mod header;
 pub mod trust;
 
+pub mod detached;
+
 mod archive;
 mod dsig;
 mod error;
+mod gzip;
 mod info;
+mod pem;
+
+pub mod cdiff;
 
 pub mod write;
 
@@ -55,6 +61,7 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 
 pub use crate::archive::Limits;
+pub use crate::cdiff::{Cdiff, Files, Script};
 pub use crate::dsig::{KeyError, PrivateKey, PublicKey};
 pub use crate::error::{Error, Fault, Offset, Rule};
 pub use crate::header::{HEADER_LEN, Header};
@@ -312,6 +319,14 @@ impl VerifiedCvd {
         self.copying.as_ref()
     }
 
+    /// All files by name: the members, `COPYING` and the `.info`.
+    pub fn files(&self) -> Files {
+        let members = self.members.iter().map(|m| (m.name.clone(), m.bytes.clone()));
+        let copying = self.copying.iter().map(|text| (COPYING.into(), text.clone()));
+        let info = (format!("{}.info", self.database).into(), self.info.text().clone());
+        members.chain(copying).chain([info]).collect()
+    }
+
     /// How many patches an updater left in this `.cld`. They are skipped.
     pub fn leftovers(&self) -> usize {
         self.leftovers
@@ -365,6 +380,9 @@ impl Gate for Verifier<'_> {
                 let at = Offset::Info(signed.len() as u64);
                 return Err(Error::new(Rule::InfoSignature).at(at));
             };
+            if !signer.may_sign(database) {
+                return Err(Error::new(Rule::OfficialName).member(&format!("{database}.info")));
+            }
             self.trust = signer.trust();
         }
         if !self.header.agrees_with(info.headline()) {

@@ -37,12 +37,24 @@
 //! security: what carries the trust is the padded scheme over `.info` and the
 //! SHA-256 values in it. Of a `.cvd` both are always demanded.
 //!
-//! # What may come
+//! A detached `.sign` ([`detached`](crate::detached)) covers every byte of a
+//! `.cvd`, with SHA-256 and a certificate chain. Whether one is wanted is for the
+//! caller to say, who has the files.
 //!
-//! A source is the place for what restricts it (prefixes of database names) and
-//! for what replaces its keys (certificates for detached `.sign` files). Until
-//! then a source that you add vouches for *any* database name: add only whom
-//! you would trust with `daily`.
+//! # What a source may do
+//!
+//! An added source may not sign a database of the official publisher
+//! ([`OFFICIAL_DATABASES`]), and says by its [prefix](Source::prefix) which
+//! signatures it defines. This crate does not read signatures; who does keeps a
+//! source to its prefix, and to signatures: lists that allow, ignore or retype
+//! what others detect are not its to publish. [`Source::overriding`] lifts all
+//! that, for a source whom you would trust with `daily`.
+//!
+//! # Keys as files
+//!
+//! A source is a text file with a name, a prefix, and two or three public keys
+//! in PEM: 1024 bits for headers, then 2047 or 2048 for `.info`, and for patches
+//! if they have a key of their own. See [`Source::parse`].
 
 use std::sync::Arc;
 
@@ -50,6 +62,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dsig::{KeyError, PublicKey};
 use crate::error::{Error, Offset, Rule};
+use crate::pem;
 
 /// The sources whose signatures count.
 ///
@@ -111,15 +124,10 @@ impl TrustStore {
             let end = Offset::File(bytes.len() as u64);
             return Err(Error::new(Rule::CdiffLength).at(end));
         }
-        if !bytes.starts_with(CDIFF_MAGIC) {
-            return Err(Error::new(Rule::CdiffFrame).at(Offset::File(0)));
+        let (frame, dsig) = split_cdiff(bytes)?;
+        if dsig == UNSIGNED {
+            return Err(Error::new(Rule::CdiffUnsigned));
         }
-        let tail = bytes.len() - CDIFF_TAIL;
-        let colon = bytes.get(tail..).and_then(|tail| memchr::memrchr(b':', tail));
-        let split = colon.and_then(|colon| bytes.split_at_checked(tail + colon));
-        let Some((frame, [_, dsig @ ..])) = split else {
-            return Err(Error::new(Rule::CdiffFrame).at(Offset::File(tail as u64)));
-        };
         let hash = Sha256::digest(frame).into();
         match self.sources.iter().find(|source| source.cdiff.verifies_sha256(dsig, &hash)) {
             Some(source) => Ok(SignedCdiff { frame, trust: source.trust() }),
@@ -128,6 +136,11 @@ impl TrustStore {
                 Err(Error::new(Rule::CdiffSignature).at(at))
             }
         }
+    }
+
+    /// The source behind this trust; `None` if nobody signed.
+    pub fn source(&self, trust: &Trust) -> Option<&Source> {
+        self.sources.iter().find(|source| source.trust() == *trust)
     }
 
     /// The sources, for a container without a signed header.
@@ -148,11 +161,41 @@ impl Default for TrustStore {
     }
 }
 
+/// Sorts two or three keys: for headers, `.info` and patches.
+pub(crate) fn three<K: Clone>(keys: Vec<K>, bits: impl Fn(&K) -> u32) -> Result<[K; 3], KeyError> {
+    let (mut small, large): (Vec<K>, Vec<K>) = keys.into_iter().partition(|key| bits(key) == 1024);
+    match (small.pop(), small.as_slice(), large.as_slice()) {
+        (Some(header), [], [info, cdiff]) => Ok([header, info.clone(), cdiff.clone()]),
+        (Some(header), [], [both]) => Ok([header, both.clone(), both.clone()]),
+        _ => Err(KeyError::Number),
+    }
+}
+
+/// The frame of a patch and the digits of the signature behind it.
+pub(crate) fn split_cdiff(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
+    if !bytes.starts_with(CDIFF_MAGIC) {
+        return Err(Error::new(Rule::CdiffFrame).at(Offset::File(0)));
+    }
+    let tail = bytes.len().saturating_sub(CDIFF_TAIL);
+    let colon = bytes.get(tail..).and_then(|tail| memchr::memrchr(b':', tail));
+    match colon.and_then(|colon| bytes.split_at_checked(tail + colon)) {
+        Some((frame, [_, dsig @ ..])) => Ok((frame, dsig)),
+        _ => Err(Error::new(Rule::CdiffFrame).at(Offset::File(tail as u64))),
+    }
+}
+
+/// The databases that the official publisher has, or had. No other source may
+/// sign one of these names, unless it is [overriding](Source::overriding).
+pub const OFFICIAL_DATABASES: &[&str] =
+    &["bytecode", "daily", "main", "safebrowsing", "test", "valhalla"];
+
 /// A publisher and its keys.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// `None` is the official one, whose name nobody else can take.
     name: Option<Arc<str>>,
+    prefix: Arc<str>,
+    overriding: bool,
     header: PublicKey,
     info: PublicKey,
     cdiff: PublicKey,
@@ -177,7 +220,91 @@ impl Source {
         if header.bits() != 1024 || !padded(&info) || !padded(&cdiff) {
             return Err(KeyError::Size);
         }
-        Ok(Source { name: Some(name.into()), header, info, cdiff })
+        let prefix = "".into();
+        Ok(Source { name: Some(name.into()), prefix, overriding: false, header, info, cdiff })
+    }
+
+    /// Reads a source from a text:
+    ///
+    /// ```text
+    /// # our own signatures
+    /// name: example.org
+    /// prefix: Example.
+    /// -----BEGIN PUBLIC KEY-----
+    /// ...
+    /// ```
+    ///
+    /// In front of the keys stand `name` and `prefix`, each once and not empty;
+    /// `overriding: yes` if that is meant; and lines that are blank or begin with
+    /// `#`. The keys are those of [`new`](Self::new), told apart by their sizes;
+    /// with two of them the second is for `.info` and for patches.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Text`] for a line that says something else,
+    /// [`KeyError::Number`], [`KeyError::Form`] and [`KeyError::Size`].
+    pub fn parse(text: &[u8]) -> Result<Source, KeyError> {
+        let start = memchr::memmem::find(text, b"-----BEGIN ").unwrap_or(text.len());
+        let head = std::str::from_utf8(text.get(..start).unwrap_or_default());
+        let (mut name, mut prefix, mut overriding) = (None, None, None);
+        for line in head.map_err(|_| KeyError::Text)?.lines().map(str::trim) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (key, value) = line.split_once(':').ok_or(KeyError::Text)?;
+            let value = value.trim();
+            let plain =
+                value.bytes().all(|b| b.is_ascii_graphic()) && (1..=64).contains(&value.len());
+            let field = match key.trim() {
+                "name" => &mut name,
+                "prefix" => &mut prefix,
+                "overriding" if value == "yes" || value == "no" => &mut overriding,
+                _ => return Err(KeyError::Text),
+            };
+            if !plain || field.replace(value).is_some() {
+                return Err(KeyError::Text);
+            }
+        }
+        let (Some(name), Some(prefix)) = (name, prefix) else { return Err(KeyError::Text) };
+        let mut keys = Vec::new();
+        for block in pem::blocks(text) {
+            let (label, der) = block.map_err(|_| KeyError::Form)?;
+            keys.push(pem::public_key(&label, &der)?);
+        }
+        let [header, info, cdiff] = three(keys, PublicKey::bits)?;
+        let source = Source::new(name, header, info, cdiff)?;
+        Ok(source.prefixed(prefix).overriding(overriding == Some("yes")))
+    }
+
+    /// Lets the source define only signatures whose names begin so, in any case.
+    /// It may then also ignore those. By default it may define any name, and
+    /// ignore none.
+    pub fn prefixed(mut self, prefix: &str) -> Source {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Whether the source may do all that the official publisher may: sign
+    /// databases of its names, and publish lists that allow, ignore or retype
+    /// what others detect. By default it may not.
+    pub fn overriding(mut self, overriding: bool) -> Source {
+        self.overriding = overriding;
+        self
+    }
+
+    /// The name; `None` for the official publisher.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What the names of its signatures begin with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether it may do what the official publisher may.
+    pub fn is_overriding(&self) -> bool {
+        self.overriding
     }
 
     /// The publisher of ClamAV's own databases. Facts, as published; the test
@@ -188,6 +315,8 @@ impl Source {
         };
         Source {
             name: None,
+            prefix: "".into(),
+            overriding: true,
             header: key(OFFICIAL_HEADER, 100_001_027),
             info: key(OFFICIAL_INFO, 100_002_049),
             cdiff: key(OFFICIAL_CDIFF, 100_002_053),
@@ -207,6 +336,11 @@ impl Source {
     /// The key for patches.
     pub fn cdiff_key(&self) -> &PublicKey {
         &self.cdiff
+    }
+
+    /// True if this source may sign the database of this name.
+    pub(crate) fn may_sign(&self, database: &str) -> bool {
+        self.overriding || !OFFICIAL_DATABASES.iter().any(|own| own.eq_ignore_ascii_case(database))
     }
 
     /// True if this source signed the text with this SHA-256 as an `.info`.
@@ -253,7 +387,10 @@ impl<'b> SignedCdiff<'b> {
     }
 }
 
-const CDIFF_MAGIC: &[u8] = b"ClamAV-Diff:";
+/// Stands for "not signed", as in a header.
+pub(crate) const UNSIGNED: &[u8] = b"X";
+
+pub(crate) const CDIFF_MAGIC: &[u8] = b"ClamAV-Diff:";
 
 /// The last colon is looked for in this many bytes, which is also the least
 /// size of a patch.

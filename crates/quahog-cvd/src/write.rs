@@ -28,9 +28,12 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use crate::archive::{BLOCK, CHECKSUM, COPYING, NAME, SIZE, is_member_name};
+use crate::cdiff::{Files, Script};
 use crate::dsig::{KeyError, PrivateKey};
+use crate::error::{Error, Rule};
 use crate::header::HEADER_LEN;
-use crate::trust::Source;
+use crate::pem;
+use crate::trust::{self, Source};
 
 /// The private keys of a source.
 #[derive(Clone, Debug)]
@@ -54,6 +57,23 @@ impl SigningKeys {
         let keys = SigningKeys { header, info, cdiff };
         keys.source("")?;
         Ok(keys)
+    }
+
+    /// Reads private keys in PEM, without a passphrase, as `openssl genrsa` writes
+    /// them: one of 1024 bits for headers, one or two of 2048 for `.info` and
+    /// patches. What stands between them is for people.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Number`], [`KeyError::Form`] and [`KeyError::Size`].
+    pub fn parse(text: &[u8]) -> Result<SigningKeys, KeyError> {
+        let mut keys = Vec::new();
+        for block in pem::blocks(text) {
+            let (label, der) = block.map_err(|_| KeyError::Form)?;
+            keys.push(pem::private_key(&label, &der)?);
+        }
+        let [header, info, cdiff] = trust::three(keys, |key| key.public().bits())?;
+        SigningKeys::new(header, info, cdiff)
     }
 
     /// The public halves, as a source of this name.
@@ -249,6 +269,49 @@ impl Builder {
     }
 }
 
+/// The patch that leads with `script` to a version of a database, signed with
+/// `keys`, or not at all: then only a reader that is told to accepts it.
+///
+/// # Errors
+///
+/// [`WriteError::Gzip`].
+pub fn cdiff(
+    script: &Script,
+    version: u32,
+    keys: Option<&SigningKeys>,
+) -> Result<Vec<u8>, WriteError> {
+    let text = script.text();
+    let mut file = format!("ClamAV-Diff:{version}:{}:", text.len()).into_bytes();
+    file.extend_from_slice(&gzip(text)?);
+    let dsig = keys.map(|keys| keys.sign_cdiff(&file).into_bytes());
+    file.push(b':');
+    file.extend_from_slice(dsig.as_deref().unwrap_or(trust::UNSIGNED));
+    Ok(file)
+}
+
+/// A `.cld` of these files, `COPYING` and `.info` among them, laid out as the
+/// updater of ClamAV does it: the first line of the `.info` for a header, and a
+/// plain tar.
+pub(crate) fn cld_of(info_name: &str, files: &Files) -> Result<Vec<u8>, Error> {
+    let info = files.get(info_name).ok_or(Error::new(Rule::NoInfo))?;
+    let copying = files.get(COPYING).ok_or(Error::new(Rule::NoCopying))?;
+    let line = memchr::memchr(b'\n', info).unwrap_or(info.len());
+    let mut file = info.get(..line).unwrap_or_default().to_vec();
+    if file.len() > HEADER_LEN {
+        return Err(Error::new(Rule::InfoHeadline));
+    }
+    let bytes: usize = files.values().map(|file| file.len() + 2 * BLOCK).sum();
+    file.reserve_exact(HEADER_LEN + bytes - line);
+    file.resize(HEADER_LEN, b' ');
+    tar_entry(&mut file, COPYING, copying);
+    tar_entry(&mut file, info_name, info);
+    for (name, bytes) in files.iter().filter(|(name, _)| ![COPYING, info_name].contains(&&***name))
+    {
+        tar_entry(&mut file, name, bytes);
+    }
+    Ok(file)
+}
+
 /// Why a container cannot be built.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -263,6 +326,10 @@ pub enum WriteError {
     /// is there already.
     #[error("`{}` cannot be the name of one more member", .0.escape_default())]
     Name(String),
+    /// A file that no script of a patch can make: one with a carriage return,
+    /// without a line feed at its end, or new and empty.
+    #[error("no patch can make the file `{}`", .0.escape_default())]
+    Unpatchable(String),
     /// Compression failed for want of memory.
     #[error("the payload cannot be compressed")]
     Gzip,

@@ -10,7 +10,7 @@ use quahog_cvd::{Cvd, Limits, Rule, Trust, TrustStore};
 use crate::forge::verify_with;
 
 /// Name and bytes of every file with this suffix in a folder of real data.
-fn files(folder: &str, suffix: &str) -> Vec<(String, Bytes)> {
+pub(crate) fn files(folder: &str, suffix: &str) -> Vec<(String, Bytes)> {
     let folder =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/real").join(folder);
     let Ok(entries) = std::fs::read_dir(&folder) else {
@@ -34,7 +34,10 @@ fn containers() -> Vec<(String, Bytes)> {
     [files("clamav-bytecode", "cvd"), files("clamav-test-series", "cvd")].concat()
 }
 
-fn official(file: &Bytes, name: &str) -> Result<quahog_cvd::VerifiedCvd, quahog_cvd::Error> {
+pub(crate) fn official(
+    file: &Bytes,
+    name: &str,
+) -> Result<quahog_cvd::VerifiedCvd, quahog_cvd::Error> {
     // One store for all: building three keys costs more than most checks here.
     static STORE: std::sync::LazyLock<TrustStore> = std::sync::LazyLock::new(TrustStore::official);
     verify_with(file.clone(), name, &STORE, &Limits::default())
@@ -167,6 +170,48 @@ fn a_published_container_cut_anywhere_is_refused() {
             for len in 0..file.len() {
                 assert!(official(&file.slice(..len), &name).is_err(), "{name} cut to {len}");
             }
+        }
+    }
+}
+
+/// A hundred random changes of one to four bits anywhere behind the header, in
+/// each signed file; ten thousand if `QUAHOG_TEST_FULL` is set. As a `.cvd` each
+/// is refused; as a `.cld` a few only describe the packing, and then all that is
+/// in the container is the same.
+#[test]
+fn random_flips_are_refused_or_change_nothing() {
+    let n_flips = if std::env::var_os("QUAHOG_TEST_FULL").is_some() { 10_000 } else { 100 };
+    // A fixed sequence: what fails once fails again.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % below
+    };
+    for (name, file) in containers() {
+        let as_cld = name.replace("cvd", "cld");
+        let good = official(&file, &as_cld).unwrap();
+        let mut harmless = 0;
+        for _ in 0..n_flips {
+            let mut bad = file.to_vec();
+            for _ in 0..=random(4) {
+                let at = 512 + random(file.len() - 512);
+                bad[at] ^= 1 << random(8);
+            }
+            if bad == file {
+                continue;
+            }
+            let bad = Bytes::from(bad);
+            let refused = official(&bad, &name).unwrap_err();
+            assert_eq!(refused.rule(), Rule::PayloadMd5);
+            if let Ok(verified) = official(&bad, &as_cld) {
+                assert_eq!(verified.files(), good.files(), "{name}");
+                harmless += 1;
+            }
+        }
+        // Six bytes of the gzip header only describe, of at least 8000.
+        assert!(harmless <= n_flips / 100 + 3, "{name}: {harmless}");
+        if harmless > 0 {
+            println!("{as_cld}: {harmless} of {n_flips} flips change only how it is packed");
         }
     }
 }

@@ -32,10 +32,11 @@ pub fn signing_keys() -> &'static SigningKeys {
     &KEYS
 }
 
-/// Trusts the test keys and nobody else.
+/// Trusts the test keys and nobody else, as it would trust the official
+/// publisher's.
 pub fn trust_store() -> TrustStore {
     let source = signing_keys().source(SOURCE).expect("keys of the right sizes");
-    TrustStore::empty().with(source)
+    TrustStore::empty().with(source.overriding(true))
 }
 
 /// A container to be, of version 1 and the build time 1700000000.

@@ -120,7 +120,7 @@ pub fn decode(format: Format, text: &[u8]) -> Result<Vec<Decoded>, Box<Diagnosti
         .ids()
         .map(|id| Decoded {
             format,
-            name: String::from_utf8_lossy(set.name(id)).into_owned(),
+            name: String::from_utf8_lossy(&set.name(id)).into_owned(),
             kind: words::kind(id.kind()),
             words: words::of_signature(&set, id),
             plan: explain::plan(&set, id),

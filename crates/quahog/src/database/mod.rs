@@ -13,6 +13,7 @@ mod load;
 mod report;
 
 mod decode;
+mod publish;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ use quahog_cvd::TrustStore;
 use quahog_sig::{Format, Lines, Programs, PuaFilter, SetBuilder, SignatureSet};
 
 pub use decode::{Decoded, decode, guess_format};
+pub use publish::{Fault, FaultIo, FileIo, PublishError, Stage, SystemIo, publish};
 pub use report::{Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
 
 /// What to load, and how strictly.

@@ -6,6 +6,7 @@ mod lists;
 mod live;
 mod messages;
 mod programs;
+mod publish;
 mod real;
 
 use std::path::{Path, PathBuf};
