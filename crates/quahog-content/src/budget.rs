@@ -16,7 +16,9 @@ pub struct Limits {
     pub total_bytes: u64,
     /// Number of parts.
     pub parts: u32,
-    /// Containers inside each other, archives and documents.
+    /// Layers that containers make inside each other, archives and documents,
+    /// the outermost container among them: with 2, what lies in an archive is
+    /// looked at, and what lies in an archive in it is not.
     pub container_depth: u32,
     /// Messages and multiparts inside each other.
     pub mail_depth: u32,

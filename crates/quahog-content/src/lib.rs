@@ -51,12 +51,89 @@ pub use crate::part::{Entry, Part};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Format {
+    /// An archive of ALZip.
+    Alz,
+    /// An archive of ar, as linkers and Debian's packages have it.
+    Ar,
+    /// An ARJ archive.
+    Arj,
+    /// bzip2, of one or more streams.
+    Bzip2,
+    /// A cabinet of Windows.
+    Cabinet,
+    /// Compiled help (CHM).
+    Chm,
+    /// compress (`.Z`).
+    Compress,
+    /// A cpio archive in any of its forms.
+    Cpio,
+    /// An archive of ALZip, in its later format.
+    Egg,
     /// gzip, of one or more members (RFC 1952).
     Gzip,
+    /// A CD image (ISO 9660).
+    Iso,
+    /// An LHA archive (`.lzh`).
+    Lha,
+    /// LZ4 frames.
+    Lz4,
+    /// lzip, of one or more members.
+    Lzip,
+    /// An `.lzma` file.
+    Lzma,
     /// An Internet message (RFC 5322), MIME or not, or an mbox of several.
     Mail,
+    /// A RAR archive.
+    Rar,
+    /// A 7z archive.
+    SevenZ,
+    /// A file compressed by COMPRESS.EXE.
+    Szdd,
+    /// A tar archive of any dialect.
+    Tar,
+    /// A xar archive.
+    Xar,
+    /// xz, of one or more streams.
+    Xz,
     /// A zip archive.
     Zip,
+    /// Zstandard frames.
+    Zstd,
+}
+
+impl Format {
+    /// The archives and compressed streams among the formats.
+    pub const ARCHIVES: &[Format] = &[
+        Format::Alz,
+        Format::Ar,
+        Format::Arj,
+        Format::Bzip2,
+        Format::Cabinet,
+        Format::Chm,
+        Format::Compress,
+        Format::Cpio,
+        Format::Egg,
+        Format::Gzip,
+        Format::Iso,
+        Format::Lha,
+        Format::Lz4,
+        Format::Lzip,
+        Format::Lzma,
+        Format::Rar,
+        Format::SevenZ,
+        Format::Szdd,
+        Format::Tar,
+        Format::Xar,
+        Format::Xz,
+        Format::Zip,
+        Format::Zstd,
+    ];
+
+    /// The format that the first bytes tell, of those for which ClamAV has no
+    /// file type (lzip, LZ4, Zstandard, ...).
+    pub fn recognize(bytes: &[u8]) -> Option<Format> {
+        archive::recognize::recognize(bytes)
+    }
 }
 
 /// The visitor that [`open`] hands parts to; `Break` stops the walk.
@@ -75,8 +152,29 @@ pub fn open(
     visit: &mut Visit<'_>,
 ) -> Option<Shortfall> {
     match format {
+        Format::Alz => archive::alz::open(bytes, budget, visit),
+        Format::Ar => archive::ar::open(bytes, budget, visit),
+        Format::Arj => archive::arj::open(bytes, budget, visit),
+        Format::Bzip2 => archive::bzip2::open(bytes, budget, visit),
+        Format::Cabinet => archive::cabinet::open(bytes, budget, visit),
+        Format::Chm => archive::chm::open(bytes, budget, visit),
+        Format::Compress => archive::compress::open(bytes, budget, visit),
+        Format::Cpio => archive::cpio::open(bytes, budget, visit),
+        Format::Egg => archive::egg::open(bytes, budget, visit),
         Format::Gzip => archive::gzip::open(bytes, budget, visit),
+        Format::Iso => archive::iso::open(bytes, budget, visit),
+        Format::Lha => archive::lha::open(bytes, budget, visit),
+        Format::Lz4 => archive::lz4::open(bytes, budget, visit),
+        Format::Lzip => archive::lzip::open(bytes, budget, visit),
+        Format::Lzma => archive::lzma::open(bytes, budget, visit),
         Format::Mail => mail::open(bytes, budget, visit),
+        Format::Rar => archive::rar::open(bytes, budget, visit),
+        Format::SevenZ => archive::sevenz::open(bytes, budget, visit),
+        Format::Szdd => archive::szdd::open(bytes, budget, visit),
+        Format::Tar => archive::tar::open(bytes, budget, visit),
+        Format::Xar => archive::xar::open(bytes, budget, visit),
+        Format::Xz => archive::xz::open(bytes, budget, visit),
         Format::Zip => archive::zip::open(bytes, budget, visit),
+        Format::Zstd => archive::zstd::open(bytes, budget, visit),
     }
 }

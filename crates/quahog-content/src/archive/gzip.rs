@@ -35,9 +35,8 @@ pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> 
         rest = data.get(used..).unwrap_or_default();
         match ending {
             Ending::Complete => {}
-            Ending::Damaged => break (Some(Shortfall::Malformed), None),
-            Ending::Full => break (Some(over), None),
             Ending::Stopped(why) => break (Some(why), Some(why)),
+            other => break (other.shortfall(over), None),
         }
         members = members.saturating_add(1);
         let Some((trailer, after)) = rest.split_first_chunk::<8>() else {

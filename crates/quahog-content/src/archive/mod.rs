@@ -1,12 +1,45 @@
 //! Archives: a directory of members, or one compressed stream.
 //!
-//! [`gzip`] has one member without a directory, [`zip`] has two directories
-//! that may contradict each other. What they share is the deflate decoder
-//! below, which stops where the budget does.
+//! Each format is one file. What they share stands here: [`Members`] hands out
+//! what a format finds, under the budget, and [`decode`](stream::decode) runs
+//! the decoders of crates so that they are bounded, metered, and cannot take
+//! the scan down. A walker of ours says where bytes lie; a crate's decoder, or
+//! one of ours, says what they mean.
 
+mod bits;
 mod cipher;
+mod fields;
+mod members;
+mod method;
+mod pkzip;
+mod stream;
+
+pub(crate) mod alz;
+pub(crate) mod ar;
+pub(crate) mod arj;
+pub(crate) mod bzip2;
+pub(crate) mod cabinet;
+pub(crate) mod chm;
+pub(crate) mod compress;
+pub(crate) mod cpio;
+pub(crate) mod egg;
 pub(crate) mod gzip;
+pub(crate) mod iso;
+pub(crate) mod lha;
+pub(crate) mod lz4;
+pub(crate) mod lzip;
+pub(crate) mod lzma;
+pub(crate) mod rar;
+pub(crate) mod recognize;
+pub(crate) mod sevenz;
+pub(crate) mod szdd;
+pub(crate) mod tar;
+pub(crate) mod xar;
+pub(crate) mod xz;
 pub(crate) mod zip;
+pub(crate) mod zstd;
+
+use members::Stop;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -23,6 +56,21 @@ enum Ending {
     Full,
     /// The budget ended the work.
     Stopped(Shortfall),
+    /// It needs what is not implemented, or more memory than it may have.
+    Unsupported,
+}
+
+impl Ending {
+    /// What a part that ended so lacks; `over` if it is longer than it may be.
+    fn shortfall(self, over: Shortfall) -> Option<Shortfall> {
+        match self {
+            Ending::Complete => None,
+            Ending::Damaged => Some(Shortfall::Malformed),
+            Ending::Full => Some(over),
+            Ending::Stopped(why) => Some(why),
+            Ending::Unsupported => Some(Shortfall::Unsupported),
+        }
+    }
 }
 
 /// A raw deflate decoder that is used again for each stream of an archive.

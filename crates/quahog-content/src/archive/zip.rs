@@ -15,7 +15,7 @@
 //! 3. What the directory names and nobody could find is handed out without
 //!    bytes.
 //!
-//! Where the two headers of a member disagree: deflated data ends where its
+//! Where the two headers of a member disagree: packed data ends where its
 //! stream ends, whatever the sizes say; stored data is handed out once for
 //! each size claimed; with two methods both are tried; data that one header
 //! calls encrypted is handed out if it reads as plain. A second name for the same data is
@@ -34,7 +34,9 @@ use std::ops::ControlFlow;
 use memchr::memmem;
 
 use super::cipher::{self, Cipher};
-use super::{Ending, Inflater, decode_name};
+use super::fields::{u16_at, u32_at, u64_at};
+use super::method::{self, Packed};
+use super::{Ending, Inflater, Stop, decode_name};
 use crate::{Budget, Entry, Part, Shortfall, Visit};
 
 pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> Option<Shortfall> {
@@ -55,22 +57,10 @@ pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> 
         lost: Vec::new(),
     };
     match walk.directory().and_then(|()| walk.front_to_back()).and_then(|()| walk.lost()) {
-        Err(Stop::Budget(shortfall)) => Some(shortfall),
+        Err(Stop::Short(shortfall)) => Some(shortfall),
         Err(Stop::Visitor) => None,
         Ok(()) if walk.position == 0 && !is_empty_archive(bytes) => Some(Shortfall::Malformed),
         Ok(()) => None,
-    }
-}
-
-/// Why the walk ended early.
-enum Stop {
-    Budget(Shortfall),
-    Visitor,
-}
-
-impl From<Shortfall> for Stop {
-    fn from(shortfall: Shortfall) -> Stop {
-        Stop::Budget(shortfall)
     }
 }
 
@@ -286,7 +276,7 @@ impl<'b> Walk<'b, '_, '_> {
         let length = length as u64;
         self.budget.tick(length)?;
         self.headers_left =
-            self.headers_left.checked_sub(length).ok_or(Stop::Budget(Shortfall::Malformed))?;
+            self.headers_left.checked_sub(length).ok_or(Stop::Short(Shortfall::Malformed))?;
         Ok(())
     }
 
@@ -323,7 +313,12 @@ impl<'b> Walk<'b, '_, '_> {
                 let reading = Reading { at, start, name, entry, doubtful, empty, guess: nth > 0 };
                 match method {
                     STORED => self.stored(&reading, main, local)?,
-                    DEFLATED => self.deflated(&reading)?,
+                    _ if is_open(method) => {
+                        let size = main.size.max(local.size);
+                        let said = Packed { method, flags: main.flags | local.flags, size };
+                        let length = main.packed_size.max(local.packed_size);
+                        self.packed(&reading, said, length)?;
+                    }
                     _ => {
                         if nth == 0 && self.handed_out.insert((start, method, 0)) {
                             self.names.insert((start, name));
@@ -368,7 +363,7 @@ impl<'b> Walk<'b, '_, '_> {
         let Some((header, data)) = data.split_first_chunk::<{ cipher::HEADER }>() else {
             return Ok(false);
         };
-        if !matches!(main.method, STORED | DEFLATED) {
+        if !is_open(main.method) {
             return Ok(false);
         }
         // The high byte of the checksum, or of the time where that follows.
@@ -388,11 +383,12 @@ impl<'b> Walk<'b, '_, '_> {
             let (room, over) = self.budget.part_room();
             let room = usize::try_from(room).unwrap_or(usize::MAX);
             let mut shortfall = None;
-            if main.method == DEFLATED {
+            if main.method != STORED {
                 let packed = std::mem::take(&mut plain);
-                match self.inflater.run(&packed, &mut plain, room, self.budget).1 {
+                let said = Packed { method: main.method, flags: main.flags, size: main.size };
+                match self.unpack(said, &packed, &mut plain, room).1 {
                     Ending::Complete => {}
-                    Ending::Damaged => continue,
+                    Ending::Damaged | Ending::Unsupported => continue,
                     Ending::Full => shortfall = Some(over),
                     Ending::Stopped(why) => return Err(why.into()),
                 }
@@ -471,33 +467,40 @@ impl<'b> Walk<'b, '_, '_> {
         Ok(())
     }
 
-    /// Deflated data: up to the end of its stream.
-    fn deflated(&mut self, reading: &Reading<'b>) -> Result<(), Stop> {
-        let key = (reading.start, DEFLATED, 0);
+    /// Packed data: up to the end of its stream, or as long as is said where
+    /// the stream has no end of its own.
+    fn packed(&mut self, reading: &Reading<'b>, said: Packed, length: u64) -> Result<(), Stop> {
+        let key = (reading.start, said.method, 0);
         if self.handed_out.contains(&key) {
             return Ok(());
         }
         let rest = self.bytes.get(reading.start..).unwrap_or_default();
         let allowed = usize::try_from(self.data_left).unwrap_or(usize::MAX).min(rest.len());
-        let data = rest.get(..allowed).unwrap_or_default();
+        let mut data = rest.get(..allowed).unwrap_or_default();
+        if said.method != DEFLATED && !method::ends_itself(said.method) {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            data = data.get(..length).unwrap_or(data);
+        }
         let (room, over) = self.budget.part_room();
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let mut out = std::mem::take(&mut self.buffer);
         out.clear();
-        let (used, ending) = self.inflater.run(data, &mut out, room, self.budget);
+        let (mut used, ending) = self.unpack(said, data, &mut out, room);
+        if said.method != DEFLATED && length > 0 {
+            // Other decoders may read ahead.
+            used = used.min(usize::try_from(length).unwrap_or(usize::MAX));
+        }
         self.data_left = self.data_left.saturating_sub(used as u64);
         if ending == Ending::Damaged && reading.guess {
             self.buffer = out;
             return Ok(());
         }
         let (shortfall, stop) = match ending {
-            Ending::Complete => (None, None),
             // An empty file need not have a stream.
             Ending::Damaged if reading.empty && out.is_empty() => (None, None),
             Ending::Damaged if reading.doubtful => (Some(Shortfall::Encrypted), None),
-            Ending::Damaged => (Some(Shortfall::Malformed), None),
-            Ending::Full => (Some(over), None),
             Ending::Stopped(why) => (Some(why), Some(why)),
+            other => (other.shortfall(over), None),
         };
         if ending == Ending::Complete {
             let end = reading.start + used;
@@ -520,6 +523,19 @@ impl<'b> Walk<'b, '_, '_> {
         }
         result?;
         stop.map_or(Ok(()), |why| Err(why.into()))
+    }
+
+    fn unpack(
+        &mut self,
+        said: Packed,
+        data: &[u8],
+        out: &mut Vec<u8>,
+        room: usize,
+    ) -> (usize, Ending) {
+        match said.method {
+            DEFLATED => self.inflater.run(data, out, room, self.budget),
+            _ => method::unpack(said, data, out, room, self.budget),
+        }
     }
 
     fn hand_out(
@@ -655,21 +671,14 @@ fn crc32(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
+/// Whether members of this method can be opened.
+fn is_open(number: u16) -> bool {
+    matches!(number, STORED | DEFLATED) || method::is_known(number)
+}
+
 /// Whether the file is an end record, as a zip without members is.
 fn is_empty_archive(bytes: &[u8]) -> bool {
     bytes.starts_with(END_RECORD) || bytes.starts_with(WIDE_END)
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|field| u16::from_le_bytes(*field))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|field| u32::from_le_bytes(*field))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..)?.first_chunk().map(|field| u64::from_le_bytes(*field))
 }
 
 /// The upper half of the character set that names are in when they do not say.

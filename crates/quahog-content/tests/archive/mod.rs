@@ -1,6 +1,17 @@
 //! Archives, from tiny ones that the tests build byte by byte.
 
+mod cabinet;
+mod cpio;
+mod disc;
+mod every;
 mod gzip;
+mod korean;
+mod lha;
+mod rar;
+mod sevenz;
+mod streams;
+mod tar;
+mod xar;
 mod zip;
 
 use std::borrow::Cow;
@@ -47,6 +58,32 @@ fn parts_within(format: Format, bytes: &[u8], limits: Limits) -> (Vec<Found>, Op
         ControlFlow::Continue(())
     });
     (found, shortfall)
+}
+
+/// Names and texts of what is found; nothing may be missing.
+fn texts(format: Format, bytes: &[u8]) -> Vec<(String, String)> {
+    let (found, shortfall) = parts(format, bytes);
+    assert_eq!(shortfall, None, "{format:?}");
+    for part in &found {
+        assert_eq!(part.shortfall, None, "{format:?} {part:?}");
+    }
+    found.iter().map(|part| (part.name().to_owned(), part.text().to_owned())).collect()
+}
+
+fn pair(name: &str, text: &str) -> (String, String) {
+    (name.to_owned(), text.to_owned())
+}
+
+fn le16(value: usize) -> [u8; 2] {
+    u16::try_from(value).unwrap().to_le_bytes()
+}
+
+fn le32(value: usize) -> [u8; 4] {
+    u32::try_from(value).unwrap().to_le_bytes()
+}
+
+fn le64(value: usize) -> [u8; 8] {
+    (value as u64).to_le_bytes()
 }
 
 fn deflate(bytes: &[u8]) -> Vec<u8> {

@@ -320,7 +320,11 @@ impl<'w> Walk<'w> {
         let limits = &self.settings.limits;
         match self.settings.recursion {
             Some(most) => depth.layers > most || depth.bodies > most,
-            None => depth.containers > limits.container_depth || depth.messages > limits.mail_depth,
+            None => {
+                // The container itself is the first layer of the depth.
+                let layers = depth.containers + u32::from(depth.containers > 0);
+                layers > limits.container_depth || depth.messages > limits.mail_depth
+            }
         }
     }
 
@@ -393,7 +397,7 @@ impl<'w> Walk<'w> {
 
     /// Opens a container and walks what is inside.
     fn open(&mut self, layer: &Layer<'_>, depth: Depth, is_cut: bool) -> ControlFlow<()> {
-        let inner = match self.format(layer.file_type()) {
+        let inner = match self.format(layer.file_type(), layer.bytes()) {
             Opening::No => return ControlFlow::Continue(()),
             Opening::Unsupported => {
                 self.missing(Shortfall::Unsupported);
@@ -405,6 +409,9 @@ impl<'w> Walk<'w> {
             }
             Opening::Yes(format) => format,
         };
+        if holds_itself(layer) {
+            return ControlFlow::Continue(());
+        }
         let mut depth = depth;
         depth.layers += 1;
         match inner {
@@ -781,7 +788,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Whether and how a layer of this type is opened.
-    fn format(&self, file_type: FileType) -> Opening {
+    fn format(&self, file_type: FileType, bytes: &[u8]) -> Opening {
         use FileType as F;
         let when = |on: bool, format| if on { Opening::Yes(format) } else { Opening::No };
         let missing_when = |on: bool| if on { Opening::Unsupported } else { Opening::No };
@@ -790,31 +797,27 @@ impl<'w> Walk<'w> {
             F::ZIP | F::ZIPSFX | F::OOXML_WORD | F::OOXML_PPT | F::OOXML_XL | F::OOXML_HWP => {
                 when(self.settings.archives, Format::Zip)
             }
+            F::ALZ => when(self.settings.archives, Format::Alz),
+            F::ARJ | F::ARJSFX => when(self.settings.archives, Format::Arj),
+            F::BZ => when(self.settings.archives, Format::Bzip2),
+            F::CPIO_CRC | F::CPIO_NEWC | F::CPIO_ODC | F::CPIO_OLD => {
+                when(self.settings.archives, Format::Cpio)
+            }
+            F::EGG | F::EGGSFX => when(self.settings.archives, Format::Egg),
             F::GZ => when(self.settings.archives, Format::Gzip),
-            F::ALZ
-            | F::APM
-            | F::ARJ
-            | F::BZ
-            | F::CPIO_CRC
-            | F::CPIO_NEWC
-            | F::CPIO_ODC
-            | F::CPIO_OLD
-            | F::DMG
-            | F::EGG
-            | F::GPT
-            | F::ISO9660
-            | F::MBR
-            | F::MSCAB
-            | F::MSCHM
-            | F::MSSZDD
-            | F::OLD_TAR
-            | F::POSIX_TAR
-            | F::RAR
-            | F::SEVENZ
-            | F::SIS
-            | F::UDF
-            | F::XAR
-            | F::XZ => missing_when(self.settings.archives),
+            F::ISO9660 => when(self.settings.archives, Format::Iso),
+            F::LHA_LZH => when(self.settings.archives, Format::Lha),
+            F::MSCAB | F::CABSFX => when(self.settings.archives, Format::Cabinet),
+            F::MSCHM => when(self.settings.archives, Format::Chm),
+            F::MSSZDD => when(self.settings.archives, Format::Szdd),
+            F::OLD_TAR | F::POSIX_TAR => when(self.settings.archives, Format::Tar),
+            F::RAR | F::RARSFX => when(self.settings.archives, Format::Rar),
+            F::SEVENZ | F::SEVENZSFX => when(self.settings.archives, Format::SevenZ),
+            F::XAR => when(self.settings.archives, Format::Xar),
+            F::XZ => when(self.settings.archives, Format::Xz),
+            F::APM | F::DMG | F::GPT | F::MBR | F::SIS | F::UDF => {
+                missing_when(self.settings.archives)
+            }
             F::BINHEX | F::TNEF | F::UUENCODED => missing_when(self.settings.mail),
             F::HWP3 => missing_when(self.settings.hwp3),
             F::HWPOLE2 | F::MSOLE2 => missing_when(self.settings.ole2),
@@ -823,6 +826,13 @@ impl<'w> Walk<'w> {
             F::SWF => missing_when(self.settings.swf),
             F::XML_HWP | F::XML_WORD | F::XML_XL => missing_when(self.settings.xml_documents),
             F::CRYPTFF | F::RTF | F::SCRENC => Opening::Unsupported,
+            // For these ClamAV has no type.
+            _ if file_type == F::BINARY_DATA || file_type.is_text() => {
+                match Format::recognize(bytes) {
+                    Some(format) => when(self.settings.archives, format),
+                    None => Opening::No,
+                }
+            }
             _ => Opening::No,
         }
     }
@@ -849,6 +859,13 @@ fn excerpt(span: Option<&Range<usize>>, layer: &Layer<'_>) -> Vec<u8> {
 
 /// Bytes of a match that are shown.
 const MAX_EXCERPT: usize = 32;
+/// Whether a layer lies inside itself: what it holds was seen on the way.
+fn holds_itself(layer: &Layer<'_>) -> bool {
+    let around = std::iter::successors(layer.parent(), |layer| layer.parent());
+    around
+        .filter(|around| around.file_type() == layer.file_type())
+        .any(|around| around.bytes() == layer.bytes())
+}
 
 /// Whether layers of this type are opened as messages.
 fn is_message(file_type: FileType) -> bool {

@@ -1,5 +1,6 @@
 //! The library as its users see it.
 
+mod archives;
 mod conformance;
 mod databases;
 mod lists;

@@ -1,0 +1,67 @@
+//! What holds for every format, whatever the bytes.
+
+use proptest::prelude::*;
+use quahog_content::{Format, Limits};
+
+use super::parts_within;
+
+/// Beginnings that lead a format's walk past its first look.
+const BEGINNINGS: &[&[u8]] = &[
+    b"!<arch>\nname            0           0     0     644     100       `\n",
+    b"BZh91AY&SY",
+    b"\x1f\x9d\x90",
+    b"070701",
+    b"070707",
+    b"\xc7\x71",
+    b"\x1f\x8b\x08\0\0\0\0\0\0\x03",
+    b"LZIP\x01\x0c",
+    b"\x04\x22\x4d\x18\x64\x40\xa7",
+    b"\x02\x21\x4c\x18",
+    b"]\0\0\x10\0\xff\xff\xff\xff\xff\xff\xff\xff\0",
+    b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46",
+    b"PK\x03\x04\x14\0\0\0\x06\0",
+    b"\x28\xb5\x2f\xfd\0\x58",
+    b"7z\xbc\xaf\x27\x1c\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\0\0\0\0\0\x01\x04\x06\0\x01\x09",
+    b"ALZ\x01\x0a\0\0\0BLZ\x01\x01\0\x20\0\0\0\0\x10\0\x02",
+    b"EGGA\0\x01\0\0\0\0\0\0\0\0\x22\x82\xe2\x08\xe3\x90\x85\x0a",
+    b"\x60\xea\x20\0\x1e",
+    b"MSCF\0\0\0\0\0\0\0\0\0\0\0\0\x2c\0\0\0\0\0\0\0\x03\x01\x01\0\x01\0\0\0\0\0\0\0",
+    b"ITSF\x03\0\0\0",
+    b"\x20\0-lh5-\x80\0\0\0\0\x01\0\0\0\0\0\0\x20\0\x01a\0\0",
+    b"Rar!\x1a\x07\0\0\0\x73\0\0\x0d\0\0\0\0\0\0\0",
+    b"Rar!\x1a\x07\x01\0",
+    b"SZDD\x88\xf0\x27\x33A\0\0\x10\0\0",
+    b"xar!\0\x1c\0\x01",
+    b"\x01CD001\x01",
+    b"",
+];
+
+fn check(format: Format, bytes: &[u8]) {
+    let limits = Limits {
+        part_bytes: 1 << 16,
+        total_bytes: 1 << 18,
+        parts: 50,
+        fuel: 1 << 22,
+        ..Limits::default()
+    };
+    let (found, _) = parts_within(format, bytes, limits);
+    assert!(found.len() <= 50);
+    let sizes = || found.iter().filter_map(|part| part.bytes.as_ref()).map(Vec::len);
+    assert!(sizes().all(|size| size <= 1 << 16), "{format:?}");
+    assert!(sizes().sum::<usize>() <= 1 << 18, "{format:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_bytes_stay_within_the_budget(
+        beginning in prop::sample::select(BEGINNINGS),
+        noise in prop::collection::vec(any::<u8>(), 0..2000),
+    ) {
+        let bytes = [beginning, &noise].concat();
+        for &format in Format::ARCHIVES {
+            check(format, &bytes);
+        }
+    }
+}
