@@ -36,6 +36,7 @@ mod part;
 
 mod archive;
 pub mod damage;
+mod document;
 mod mail;
 pub mod picture;
 pub mod text;
@@ -43,6 +44,7 @@ pub mod text;
 use std::ops::ControlFlow;
 
 pub use crate::budget::{Budget, Limits, Shortfall};
+pub use crate::document::ole::{MACRO_SHEET, MACRO_SOURCE};
 pub use crate::part::{Entry, Part};
 
 /// What this crate can open.
@@ -51,10 +53,24 @@ pub use crate::part::{Entry, Part};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Format {
+    /// BinHex 4.0, and whatever else a text has encoded in it.
+    BinHex,
     /// gzip, of one or more members (RFC 1952).
     Gzip,
     /// An Internet message (RFC 5322), MIME or not, or an mbox of several.
     Mail,
+    /// An OLE2 compound file: Office up to 2003, Outlook messages, HWP.
+    Ole2,
+    /// A OneNote section.
+    OneNote,
+    /// Rich text.
+    Rtf,
+    /// A Flash film.
+    Swf,
+    /// Outlook's `winmail.dat`.
+    Tnef,
+    /// uuencode, and whatever else a text has encoded in it.
+    Uuencode,
     /// A zip archive.
     Zip,
 }
@@ -77,6 +93,12 @@ pub fn open(
     match format {
         Format::Gzip => archive::gzip::open(bytes, budget, visit),
         Format::Mail => mail::open(bytes, budget, visit),
+        Format::Ole2 => document::ole::open(bytes, budget, visit),
+        Format::OneNote => document::onenote::open(bytes, budget, visit),
+        Format::Rtf => document::rtf::open(bytes, budget, visit),
+        Format::Swf => document::swf::open(bytes, budget, visit),
+        Format::Tnef => document::tnef::open(bytes, budget, visit),
+        Format::BinHex | Format::Uuencode => mail::open_text(bytes, budget, visit),
         Format::Zip => archive::zip::open(bytes, budget, visit),
     }
 }

@@ -53,6 +53,8 @@ pub struct Settings {
     pub alert_encrypted_archives: bool,
     /// Report encrypted documents.
     pub alert_encrypted_documents: bool,
+    /// Report documents with macros.
+    pub alert_macros: bool,
     /// Report pictures whose frame is broken, as `Heuristics.Broken.Media.`
     /// and what is wrong.
     pub alert_broken_media: bool,
@@ -85,6 +87,7 @@ impl Default for Settings {
             alert_phishing_cloak: false,
             alert_encrypted_archives: false,
             alert_encrypted_documents: false,
+            alert_macros: false,
             alert_broken_media: false,
             alert_exceeded_limits: false,
             heuristic_precedence: false,

@@ -411,6 +411,13 @@ impl<'w> Walk<'w> {
             flow = self.encrypted(parent);
         }
         if flow.is_continue()
+            && self.settings.alert_macros
+            && let Some(name) = part.declared.as_deref().and_then(macro_alert)
+            && !self.engine.allows(parent)
+        {
+            flow = self.heuristic(name, "entry");
+        }
+        if flow.is_continue()
             && let Some(bytes) = part.bytes
         {
             flow = self.layer(bytes, origin, Some(parent), depth);
@@ -717,19 +724,16 @@ impl<'w> Walk<'w> {
             | F::UDF
             | F::XAR
             | F::XZ => missing_when(self.settings.archives),
-            F::BINHEX | F::TNEF | F::UUENCODED => missing_when(self.settings.mail),
-            F::CRYPTFF
-            | F::HWP3
-            | F::HWPOLE2
-            | F::MSOLE2
-            | F::ONENOTE
-            | F::PDF
-            | F::RTF
-            | F::SCRENC
-            | F::SWF
-            | F::XML_HWP
-            | F::XML_WORD
-            | F::XML_XL => Opening::Unsupported,
+            F::BINHEX => when(self.settings.mail, Format::BinHex),
+            F::TNEF => when(self.settings.mail, Format::Tnef),
+            F::UUENCODED => when(self.settings.mail, Format::Uuencode),
+            F::HWPOLE2 | F::MSOLE2 => Opening::Yes(Format::Ole2),
+            F::ONENOTE => Opening::Yes(Format::OneNote),
+            F::RTF => Opening::Yes(Format::Rtf),
+            F::SWF => Opening::Yes(Format::Swf),
+            F::CRYPTFF | F::HWP3 | F::PDF | F::SCRENC | F::XML_HWP | F::XML_WORD | F::XML_XL => {
+                Opening::Unsupported
+            }
             _ => Opening::No,
         }
     }
@@ -771,6 +775,15 @@ fn limit_name(reason: Shortfall) -> Option<&'static str> {
         Shortfall::Deadline | Shortfall::Fuel => "Heuristics.Limits.Exceeded.MaxScanTime",
         _ => return None,
     })
+}
+
+/// The name by which a macro of this declared type is reported.
+fn macro_alert(declared: &str) -> Option<&'static str> {
+    match declared {
+        quahog_content::MACRO_SOURCE => Some("Heuristics.OLE2.ContainsMacros.VBA"),
+        quahog_content::MACRO_SHEET => Some("Heuristics.OLE2.ContainsMacros.XLM"),
+        _ => None,
+    }
 }
 
 /// The file name that ClamAV makes of the name of a part of a message.
