@@ -63,6 +63,8 @@ pub enum Format {
     Ole2,
     /// A OneNote section.
     OneNote,
+    /// PDF.
+    Pdf,
     /// Rich text.
     Rtf,
     /// A Flash film.
@@ -95,6 +97,7 @@ pub fn open(
         Format::Mail => mail::open(bytes, budget, visit),
         Format::Ole2 => document::ole::open(bytes, budget, visit),
         Format::OneNote => document::onenote::open(bytes, budget, visit),
+        Format::Pdf => document::pdf::open(bytes, budget, visit),
         Format::Rtf => document::rtf::open(bytes, budget, visit),
         Format::Swf => document::swf::open(bytes, budget, visit),
         Format::Tnef => document::tnef::open(bytes, budget, visit),

@@ -21,6 +21,7 @@ mod compound;
 mod decode;
 pub(crate) mod ole;
 pub(crate) mod onenote;
+pub(crate) mod pdf;
 pub(crate) mod rtf;
 pub(crate) mod swf;
 pub(crate) mod tnef;

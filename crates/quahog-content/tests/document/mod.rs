@@ -2,6 +2,7 @@
 
 mod ole;
 mod onenote;
+mod pdf;
 mod rtf;
 mod swf;
 mod tnef;
@@ -70,10 +71,11 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-const FORMATS: [Format; 7] = [
+const FORMATS: [Format; 8] = [
     Format::BinHex,
     Format::Ole2,
     Format::OneNote,
+    Format::Pdf,
     Format::Rtf,
     Format::Swf,
     Format::Tnef,
@@ -110,7 +112,7 @@ proptest! {
     /// Nor does a document with one byte changed and its end cut off.
     #[test]
     fn damage_is_survived(
-        which in 0..5_usize,
+        which in 0..6_usize,
         at: prop::sample::Index,
         byte: u8,
         cut: prop::sample::Index,
@@ -119,7 +121,8 @@ proptest! {
             0 => (Format::Ole2, ole::sample()),
             1 => (Format::OneNote, onenote::sample()),
             2 => (Format::Rtf, rtf::sample()),
-            3 => (Format::Swf, swf::sample()),
+            3 => (Format::Pdf, pdf::sample()),
+            4 => (Format::Swf, swf::sample()),
             _ => (Format::Tnef, tnef::sample()),
         };
         let at = at.index(bytes.len());

@@ -731,7 +731,8 @@ impl<'w> Walk<'w> {
             F::ONENOTE => Opening::Yes(Format::OneNote),
             F::RTF => Opening::Yes(Format::Rtf),
             F::SWF => Opening::Yes(Format::Swf),
-            F::CRYPTFF | F::HWP3 | F::PDF | F::SCRENC | F::XML_HWP | F::XML_WORD | F::XML_XL => {
+            F::PDF => Opening::Yes(Format::Pdf),
+            F::CRYPTFF | F::HWP3 | F::SCRENC | F::XML_HWP | F::XML_WORD | F::XML_XL => {
                 Opening::Unsupported
             }
             _ => Opening::No,
