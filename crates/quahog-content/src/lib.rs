@@ -53,8 +53,12 @@ pub use crate::part::{Entry, Part};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Format {
+    /// *ActiveMime*, which Office puts macros in beside web pages.
+    ActiveMime,
     /// BinHex 4.0, and whatever else a text has encoded in it.
     BinHex,
+    /// A calendar or an address card.
+    Calendar,
     /// gzip, of one or more members (RFC 1952).
     Gzip,
     /// An Internet message (RFC 5322), MIME or not, or an mbox of several.
@@ -73,6 +77,8 @@ pub enum Format {
     Tnef,
     /// uuencode, and whatever else a text has encoded in it.
     Uuencode,
+    /// A document of Word, Excel or HWP that is one XML file.
+    XmlOffice,
     /// A zip archive.
     Zip,
 }
@@ -93,6 +99,8 @@ pub fn open(
     visit: &mut Visit<'_>,
 ) -> Option<Shortfall> {
     match format {
+        Format::ActiveMime => document::xml::open_active_mime(bytes, budget, visit),
+        Format::Calendar => document::calendar::open(bytes, budget, visit),
         Format::Gzip => archive::gzip::open(bytes, budget, visit),
         Format::Mail => mail::open(bytes, budget, visit),
         Format::Ole2 => document::ole::open(bytes, budget, visit),
@@ -102,6 +110,19 @@ pub fn open(
         Format::Swf => document::swf::open(bytes, budget, visit),
         Format::Tnef => document::tnef::open(bytes, budget, visit),
         Format::BinHex | Format::Uuencode => mail::open_text(bytes, budget, visit),
+        Format::XmlOffice => document::xml::open(bytes, budget, visit),
         Format::Zip => archive::zip::open(bytes, budget, visit),
+    }
+}
+
+/// What bytes are that ClamAV has no type for, though they hold files: their
+/// first bytes say so.
+pub fn untyped(bytes: &[u8]) -> Option<Format> {
+    if document::calendar::is_calendar(bytes) {
+        Some(Format::Calendar)
+    } else if document::xml::is_active_mime(bytes) {
+        Some(Format::ActiveMime)
+    } else {
+        None
     }
 }

@@ -17,6 +17,7 @@
 //! Linear in the file and in what is decoded from it. Where objects may share
 //! bytes, these are read at most [`REREAD`] times.
 
+pub(crate) mod calendar;
 mod compound;
 mod decode;
 pub(crate) mod ole;
@@ -26,6 +27,7 @@ pub(crate) mod rtf;
 pub(crate) mod swf;
 pub(crate) mod tnef;
 mod vba;
+pub(crate) mod xml;
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;

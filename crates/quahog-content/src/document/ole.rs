@@ -385,9 +385,9 @@ fn split_zero(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Whether bytes begin as a zlib stream: method 8, and a header that checks.
-fn is_zlib(bytes: &[u8]) -> bool {
+pub(super) fn is_zlib(bytes: &[u8]) -> bool {
     matches!(bytes, [first, second, ..]
-        if first & 0xf == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0)
+        if first & 0xf == 8 && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31))
 }
 
 fn length(node: &Node) -> usize {

@@ -1,11 +1,13 @@
 //! Documents, built by the tests.
 
+mod calendar;
 mod ole;
 mod onenote;
 mod pdf;
 mod rtf;
 mod swf;
 mod tnef;
+mod xml;
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -71,8 +73,10 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-const FORMATS: [Format; 8] = [
+const FORMATS: [Format; 11] = [
+    Format::ActiveMime,
     Format::BinHex,
+    Format::Calendar,
     Format::Ole2,
     Format::OneNote,
     Format::Pdf,
@@ -80,6 +84,7 @@ const FORMATS: [Format; 8] = [
     Format::Swf,
     Format::Tnef,
     Format::Uuencode,
+    Format::XmlOffice,
 ];
 
 /// The limits of the property tests, and what they promise.
@@ -112,7 +117,7 @@ proptest! {
     /// Nor does a document with one byte changed and its end cut off.
     #[test]
     fn damage_is_survived(
-        which in 0..6_usize,
+        which in 0..8_usize,
         at: prop::sample::Index,
         byte: u8,
         cut: prop::sample::Index,
@@ -122,7 +127,9 @@ proptest! {
             1 => (Format::OneNote, onenote::sample()),
             2 => (Format::Rtf, rtf::sample()),
             3 => (Format::Pdf, pdf::sample()),
-            4 => (Format::Swf, swf::sample()),
+            4 => (Format::Calendar, calendar::sample()),
+            5 => (Format::XmlOffice, xml::sample()),
+            6 => (Format::Swf, swf::sample()),
             _ => (Format::Tnef, tnef::sample()),
         };
         let at = at.index(bytes.len());

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use quahog_content::damage::{self, Picture};
 use quahog_content::text::{html, links, plain};
-use quahog_content::{Budget, Format, Part, Shortfall, open};
+use quahog_content::{Budget, Format, Part, Shortfall, open, untyped};
 use quahog_engine::{
     Engine, Hit, Inside, Interrupted, Layer, Link, LinkKind, LinkOptions, Look, MIN_LAYER, Meter,
     PartEntry, PictureHasher, Scratch, exe, is_weak,
@@ -336,7 +336,10 @@ impl<'w> Walk<'w> {
     /// Opens a container and walks what is inside.
     fn open(&mut self, layer: &Layer<'_>, depth: Depth, is_cut: bool) -> ControlFlow<()> {
         let inner = match self.format(layer.file_type()) {
-            Opening::No => return ControlFlow::Continue(()),
+            Opening::No => match untyped(layer.bytes()) {
+                Some(format) if self.settings.mail => format,
+                _ => return ControlFlow::Continue(()),
+            },
             Opening::Unsupported => {
                 self.missing(Shortfall::Unsupported);
                 return ControlFlow::Continue(());
@@ -732,9 +735,8 @@ impl<'w> Walk<'w> {
             F::RTF => Opening::Yes(Format::Rtf),
             F::SWF => Opening::Yes(Format::Swf),
             F::PDF => Opening::Yes(Format::Pdf),
-            F::CRYPTFF | F::HWP3 | F::SCRENC | F::XML_HWP | F::XML_WORD | F::XML_XL => {
-                Opening::Unsupported
-            }
+            F::XML_HWP | F::XML_WORD | F::XML_XL => Opening::Yes(Format::XmlOffice),
+            F::CRYPTFF | F::HWP3 | F::SCRENC => Opening::Unsupported,
             _ => Opening::No,
         }
     }
