@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(views.nocomment.len() <= 2 * text.len() + 1);
     assert!(views.notags.len() <= 2 * text.len() + 1);
     let embedded: usize = views.embedded.iter().map(|url| url.bytes.len()).sum();
-    assert!(embedded <= text.len());
+    assert!(embedded <= 2 * text.len());
     if let Some(javascript) = &views.javascript {
         assert!(javascript.len() <= 8 * text.len() + 64);
     }

@@ -36,6 +36,7 @@ mod part;
 
 mod archive;
 pub mod damage;
+mod document;
 mod mail;
 pub mod picture;
 pub mod text;
@@ -43,6 +44,7 @@ pub mod text;
 use std::ops::ControlFlow;
 
 pub use crate::budget::{Budget, Limits, Shortfall};
+pub use crate::document::ole::{MACRO_SHEET, MACRO_SOURCE};
 pub use crate::part::{Entry, Part};
 
 /// What this crate can open.
@@ -69,6 +71,12 @@ pub enum Format {
     Cpio,
     /// An archive of ALZip, in its later format.
     Egg,
+    /// *ActiveMime*, which Office puts macros in beside web pages.
+    ActiveMime,
+    /// BinHex 4.0, and whatever else a text has encoded in it.
+    BinHex,
+    /// A calendar or an address card.
+    Calendar,
     /// gzip, of one or more members (RFC 1952).
     Gzip,
     /// A CD image (ISO 9660).
@@ -95,6 +103,22 @@ pub enum Format {
     Xar,
     /// xz, of one or more streams.
     Xz,
+    /// An OLE2 compound file: Office up to 2003, Outlook messages, HWP.
+    Ole2,
+    /// A OneNote section.
+    OneNote,
+    /// PDF.
+    Pdf,
+    /// Rich text.
+    Rtf,
+    /// A Flash film.
+    Swf,
+    /// Outlook's `winmail.dat`.
+    Tnef,
+    /// uuencode, and whatever else a text has encoded in it.
+    Uuencode,
+    /// A document of Word, Excel or HWP that is one XML file.
+    XmlOffice,
     /// A zip archive.
     Zip,
     /// Zstandard frames.
@@ -161,6 +185,8 @@ pub fn open(
         Format::Compress => archive::compress::open(bytes, budget, visit),
         Format::Cpio => archive::cpio::open(bytes, budget, visit),
         Format::Egg => archive::egg::open(bytes, budget, visit),
+        Format::ActiveMime => document::xml::open_active_mime(bytes, budget, visit),
+        Format::Calendar => document::calendar::open(bytes, budget, visit),
         Format::Gzip => archive::gzip::open(bytes, budget, visit),
         Format::Iso => archive::iso::open(bytes, budget, visit),
         Format::Lha => archive::lha::open(bytes, budget, visit),
@@ -174,7 +200,27 @@ pub fn open(
         Format::Tar => archive::tar::open(bytes, budget, visit),
         Format::Xar => archive::xar::open(bytes, budget, visit),
         Format::Xz => archive::xz::open(bytes, budget, visit),
+        Format::Ole2 => document::ole::open(bytes, budget, visit),
+        Format::OneNote => document::onenote::open(bytes, budget, visit),
+        Format::Pdf => document::pdf::open(bytes, budget, visit),
+        Format::Rtf => document::rtf::open(bytes, budget, visit),
+        Format::Swf => document::swf::open(bytes, budget, visit),
+        Format::Tnef => document::tnef::open(bytes, budget, visit),
+        Format::BinHex | Format::Uuencode => mail::open_text(bytes, budget, visit),
+        Format::XmlOffice => document::xml::open(bytes, budget, visit),
         Format::Zip => archive::zip::open(bytes, budget, visit),
         Format::Zstd => archive::zstd::open(bytes, budget, visit),
+    }
+}
+
+/// What bytes are that ClamAV has no type for, though they hold files: their
+/// first bytes say so.
+pub fn untyped(bytes: &[u8]) -> Option<Format> {
+    if document::calendar::is_calendar(bytes) {
+        Some(Format::Calendar)
+    } else if document::xml::is_active_mime(bytes) {
+        Some(Format::ActiveMime)
+    } else {
+        None
     }
 }

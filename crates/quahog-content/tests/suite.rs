@@ -1,6 +1,7 @@
 //! Tests from outside, one module for each area.
 
 mod archive;
+mod document;
 mod mail;
 mod text;
 

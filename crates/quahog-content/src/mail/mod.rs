@@ -77,6 +77,21 @@ pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> 
     walker.shortfall
 }
 
+/// Pushes what is encoded in a text that is no message: uuencode, yEnc, BinHex.
+pub(crate) fn open_text(
+    bytes: &[u8],
+    budget: &Budget<'_>,
+    visit: &mut Visit<'_>,
+) -> Option<Shortfall> {
+    let mut walker =
+        Walker { budget, visit, decoded: Vec::new(), inner: Vec::new(), shortfall: None };
+    match walker.embedded(bytes) {
+        Ok(_) => walker.shortfall,
+        Err(Stop::Visitor) => None,
+        Err(Stop::Budget(shortfall)) => Some(shortfall),
+    }
+}
+
 /// Why a walk ends before the message does.
 enum Stop {
     Budget(Shortfall),

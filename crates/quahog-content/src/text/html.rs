@@ -76,6 +76,7 @@
 //! assert_eq!(views.javascript.as_deref(), Some(&b"<script>var n000;</script>"[..]));
 //! ```
 
+use super::css;
 use super::entities::named;
 use super::script::Script;
 use crate::{Budget, Shortfall};
@@ -89,7 +90,8 @@ pub struct HtmlViews {
     pub notags: Vec<u8>,
     /// The scripts; `None` if there is no script element.
     pub javascript: Option<Vec<u8>>,
-    /// The payloads of `data:` URLs, in order.
+    /// The payloads of `data:` URLs, in order: those of attributes, then those
+    /// of style sheets.
     pub embedded: Vec<DataUrl>,
 }
 
@@ -151,6 +153,11 @@ pub fn normalize(html: &[u8], budget: &Budget<'_>, views: &mut HtmlViews) -> Opt
     views.notags = machine.text;
     views.javascript = machine.scripts;
     views.embedded = machine.embedded;
+    match budget.tick(html.len() as u64) {
+        Ok(()) if stopped.is_none() => css::urls(html, &mut views.embedded),
+        Ok(()) => {}
+        Err(shortfall) => stopped = stopped.or(Some(shortfall)),
+    }
     stopped.or(machine.shortfall)
 }
 
@@ -1026,7 +1033,7 @@ fn is_base64(declared: &[u8]) -> bool {
 }
 
 /// Decodes base64, without the bytes that are none, up to the first `=`.
-fn decode_base64(text: &[u8]) -> Vec<u8> {
+pub(crate) fn decode_base64(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut n_bits) = (0_u32, 0);
     for &byte in text {

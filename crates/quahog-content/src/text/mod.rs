@@ -7,6 +7,7 @@
 
 pub mod plain;
 
+mod css;
 mod entities;
 pub mod html;
 pub mod links;

@@ -513,3 +513,20 @@ const SCRIPTS: &[(&[u8], &[u8])] = &[
         b"<script>var n000;n000</script>\n<script>dim a:b</script>",
     ),
 ];
+
+#[test]
+fn files_in_style_sheets_are_handed_out() {
+    let cases: [(&[u8], &[&[u8]]); 7] = [
+        (b"<style>a{b:url(data:image/gif;base64,R0lG)}</style>", &[b"GIF"]),
+        (b"<p style=\"b:url('data:a/b;base64,R0lG')\">", &[b"GIF"]),
+        (b"<style>URL(  \"  data: im blah g ; base64  ,  R0 lG\")", &[b"GIF"]),
+        (b"<p style='b:url(&quot;data:a/b;base64,R0lG&quot;)'>", &[b"GIF"]),
+        (b"<style>url(data:a/b,R0lG) url(x.gif) url(data:;base64,R0lG", &[b"GIF"]),
+        (b"<style>curl(x) url(data:base64) url(data:a;base64,) url", &[]),
+        (b"<img src=data:a;base64,R0lG><style>url(data:a;base64,UE5H)", &[b"GIF", b"PNG"]),
+    ];
+    for (html, expected) in cases {
+        let found: Vec<_> = views(html).embedded.into_iter().map(|url| url.bytes).collect();
+        assert_eq!(found, expected, "{}", html.escape_ascii());
+    }
+}

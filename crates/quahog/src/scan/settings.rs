@@ -103,6 +103,8 @@ pub struct Settings {
     /// Report executables whose headers are broken, as
     /// `Heuristics.Broken.Executable`.
     pub alert_broken_executables: bool,
+    /// Report documents with macros.
+    pub alert_macros: bool,
     /// Report pictures whose frame is broken, as `Heuristics.Broken.Media.`
     /// and what is wrong.
     pub alert_broken_media: bool,
@@ -148,6 +150,7 @@ impl Default for Settings {
             alert_encrypted_archives: false,
             alert_encrypted_documents: false,
             alert_broken_executables: false,
+            alert_macros: false,
             alert_broken_media: false,
             alert_exceeded_limits: false,
             heuristic_precedence: false,

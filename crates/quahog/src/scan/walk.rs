@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 
 use quahog_content::damage::{self, Picture};
 use quahog_content::text::{html, links, plain};
-use quahog_content::{Budget, Format, Part, Shortfall, open};
+use quahog_content::{Budget, Format, Part, Shortfall, open, untyped};
 use quahog_engine::explain::Explanation;
 use quahog_engine::{
     Engine, Hit, Inside, Interrupted, Layer, Link, LinkKind, LinkOptions, Look, MIN_LAYER, Meter,
@@ -476,6 +476,13 @@ impl<'w> Walk<'w> {
             flow = self.encrypted(parent);
         }
         if flow.is_continue()
+            && self.settings.alert_macros
+            && let Some(name) = part.declared.as_deref().and_then(macro_alert)
+            && !self.engine.allows(parent)
+        {
+            flow = self.heuristic(name, "entry");
+        }
+        if flow.is_continue()
             && let Some(bytes) = part.bytes
         {
             flow = self.layer(bytes, origin, Some(parent), depth);
@@ -818,19 +825,25 @@ impl<'w> Walk<'w> {
             F::APM | F::DMG | F::GPT | F::MBR | F::SIS | F::UDF => {
                 missing_when(self.settings.archives)
             }
-            F::BINHEX | F::TNEF | F::UUENCODED => missing_when(self.settings.mail),
+            F::BINHEX => when(self.settings.mail, Format::BinHex),
+            F::TNEF => when(self.settings.mail, Format::Tnef),
+            F::UUENCODED => when(self.settings.mail, Format::Uuencode),
             F::HWP3 => missing_when(self.settings.hwp3),
-            F::HWPOLE2 | F::MSOLE2 => missing_when(self.settings.ole2),
-            F::ONENOTE => missing_when(self.settings.onenote),
-            F::PDF => missing_when(self.settings.pdf),
-            F::SWF => missing_when(self.settings.swf),
-            F::XML_HWP | F::XML_WORD | F::XML_XL => missing_when(self.settings.xml_documents),
-            F::CRYPTFF | F::RTF | F::SCRENC => Opening::Unsupported,
+            F::HWPOLE2 | F::MSOLE2 => when(self.settings.ole2, Format::Ole2),
+            F::ONENOTE => when(self.settings.onenote, Format::OneNote),
+            F::PDF => when(self.settings.pdf, Format::Pdf),
+            F::SWF => when(self.settings.swf, Format::Swf),
+            F::XML_HWP | F::XML_WORD | F::XML_XL => {
+                when(self.settings.xml_documents, Format::XmlOffice)
+            }
+            F::RTF => Opening::Yes(Format::Rtf),
+            F::CRYPTFF | F::SCRENC => Opening::Unsupported,
             // For these ClamAV has no type.
             _ if file_type == F::BINARY_DATA || file_type.is_text() => {
-                match Format::recognize(bytes) {
-                    Some(format) => when(self.settings.archives, format),
-                    None => Opening::No,
+                match (Format::recognize(bytes), untyped(bytes)) {
+                    (Some(format), _) => when(self.settings.archives, format),
+                    (None, Some(format)) => when(self.settings.mail, format),
+                    (None, None) => Opening::No,
                 }
             }
             _ => Opening::No,
@@ -893,6 +906,15 @@ fn limit_name(reason: Shortfall) -> Option<&'static str> {
         Shortfall::Deadline | Shortfall::Fuel => "Heuristics.Limits.Exceeded.MaxScanTime",
         _ => return None,
     })
+}
+
+/// The name by which a macro of this declared type is reported.
+fn macro_alert(declared: &str) -> Option<&'static str> {
+    match declared {
+        quahog_content::MACRO_SOURCE => Some("Heuristics.OLE2.ContainsMacros.VBA"),
+        quahog_content::MACRO_SHEET => Some("Heuristics.OLE2.ContainsMacros.XLM"),
+        _ => None,
+    }
 }
 
 /// The file name that ClamAV makes of the name of a part of a message.
