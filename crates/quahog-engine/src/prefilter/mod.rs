@@ -163,7 +163,8 @@ pub(crate) enum Fit {
 const MAX_FAILS: usize = 32;
 const FAIL_BYTES: usize = 512;
 
-/// Bytes between two looks at the meter.
+/// Bytes between two looks at the meter; a multiple of 4, so that long grams are
+/// looked for at the same places whatever the block.
 const BLOCK: usize = 16 << 10;
 
 /// Figures of a search, for benches.
@@ -290,12 +291,16 @@ impl Search<'_, '_, '_> {
                     continue;
                 }
                 candidates.clear();
-                probes.run(&grams.filter, self.haystack, from..to, candidates);
+                // A gram that begins in the block may end behind it, and vectors
+                // read on further.
+                let end = self.haystack.len().min(to + 128);
+                let block = self.haystack.get(from..end).unwrap_or_default();
+                probes.run(&grams.filter, block, to - from, candidates);
                 self.passed.probes += candidates.len() as u64;
                 // Each place is worth about as much as the bytes that lead to it.
                 meter.tick(4 * candidates.len() as u64)?;
                 for candidate in candidates.iter() {
-                    self.grams(grams, *candidate);
+                    self.grams(grams, from, *candidate);
                 }
             }
             if let Some(pairs) = pairs {
@@ -306,10 +311,11 @@ impl Search<'_, '_, '_> {
         Ok(())
     }
 
-    fn grams(&mut self, grams: &Grams, candidate: Candidate) {
+    fn grams(&mut self, grams: &Grams, from: usize, candidate: Candidate) {
+        let place = from + candidate.at as usize;
         for entry in grams.bucket(candidate.hash) {
             if entry.hash == candidate.hash
-                && let Some(at) = (candidate.at as usize).checked_sub(usize::from(entry.at))
+                && let Some(at) = place.checked_sub(usize::from(entry.at))
             {
                 self.passed.entries += 1;
                 self.text(entry.text, at);

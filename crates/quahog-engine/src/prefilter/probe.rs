@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::simd::Vectors;
 
-/// A place that the filter passed on, and the hash of its gram.
+/// A place in a block that the filter passed on, and the hash of its gram.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Candidate {
     pub(crate) at: u32,
@@ -57,25 +57,18 @@ pub(super) fn slot(hash: u32, bits: u32) -> (usize, u32) {
 }
 
 impl Probes {
-    /// Appends the candidates that begin in `range`.
+    /// Appends the candidates that begin in the first `len` bytes of a block.
     ///
-    /// The filter has a power of two of words, and places are below 2^32:
-    /// what lies behind is found through no gram.
-    pub(super) fn run(
-        self,
-        filter: &[u32],
-        haystack: &[u8],
-        range: Range<usize>,
-        out: &mut Vec<Candidate>,
-    ) {
+    /// The filter has a power of two of words, and a block fewer than 2^32 bytes.
+    pub(super) fn run(self, filter: &[u32], block: &[u8], len: usize, out: &mut Vec<Candidate>) {
         let range = match (self, Vectors::detect()) {
-            (_, None) => range,
-            (Probes::Long, Some(vectors)) => vectors.long(filter, haystack, range, out),
-            (Probes::Short, Some(vectors)) => vectors.short(filter, haystack, range, out),
+            (_, None) => 0..len,
+            (Probes::Long, Some(vectors)) => vectors.long(filter, block, 0..len, out),
+            (Probes::Short, Some(vectors)) => vectors.short(filter, block, 0..len, out),
         };
         match self {
-            Probes::Long => long(filter, haystack, range, out),
-            Probes::Short => short(filter, haystack, range, out),
+            Probes::Long => long(filter, block, range, out),
+            Probes::Short => short(filter, block, range, out),
         }
     }
 }
