@@ -114,7 +114,6 @@ const NOT_BUILT: &[&str] = &[
     "fips-limits",
     "image",
     "max-ziptypercg",
-    "nocerts",
     "state",
     "tree",
     "trust",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::slice;
 
 use quahog::database::{Counts, FileReport, MemberReport, Outcome};
-use quahog::sig::{Diagnostic, ErrorKind, FLEVEL, Severity};
+use quahog::sig::{Capability, Diagnostic, ErrorKind, FLEVEL, Feature, Severity};
 use quahog::{Engine, LoadError, LoadReport};
 
 use crate::Exit;
@@ -50,6 +50,7 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
     }
     print(&report, console)?;
     console.begin("compiling signatures");
+    let asked = database.signatures().asks_for();
     let engine = Engine::new(database.into_signatures());
     console.end();
     let engine = engine?;
@@ -59,7 +60,7 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
         stats.n_signatures,
         engine.fingerprint()
     ))?;
-    capability(&report, console)?;
+    capability(&report, &asked, console)?;
 
     let passed = |file: &FileReport| !matches!(file.outcome, Outcome::Loaded { .. });
     let outdated = databases::is_outdated(&options.databases, &report, console);
@@ -136,7 +137,11 @@ fn of_member<'r>(
 }
 
 /// Says how much of the databases this version can put to use.
-fn capability(report: &LoadReport, console: &Console) -> anyhow::Result<()> {
+fn capability(
+    report: &LoadReport,
+    asked: &BTreeMap<Feature, u64>,
+    console: &Console,
+) -> anyhow::Result<()> {
     let counts = report.counts();
     let wanted = counts.admitted + counts.lost();
     if wanted == 0 {
@@ -150,6 +155,18 @@ fn capability(report: &LoadReport, console: &Console) -> anyhow::Result<()> {
         thousandths / 10,
         thousandths % 10
     ))?;
+    for (feature, count) in asked {
+        let missing = match Capability::CURRENT.has(*feature) {
+            true => "",
+            false => ": not there, so these are not evaluated",
+        };
+        console.line(&format!("    asked for: {feature} by {count} lines{missing}"))?;
+    }
+    let newer = counts.newer;
+    if newer > 0 {
+        let level = Capability::CURRENT.level();
+        console.line(&format!("    newer: {newer} lines are for levels above {level}"))?;
+    }
     let mut formats = BTreeMap::new();
     for member in report.files.iter().flat_map(|file| &file.members) {
         if member.counts.not_read > 0 {

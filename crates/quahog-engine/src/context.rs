@@ -20,6 +20,7 @@ pub struct Layer<'a> {
     parent: Option<&'a Layer<'a>>,
     is_view: bool,
     without_parts: bool,
+    without_signers: bool,
     md5: OnceCell<[u8; 16]>,
     sha1: OnceCell<[u8; 20]>,
     sha256: OnceCell<[u8; 32]>,
@@ -58,6 +59,7 @@ impl<'a> Layer<'a> {
             parent,
             is_view: false,
             without_parts: false,
+            without_signers: false,
             md5: OnceCell::new(),
             sha1: OnceCell::new(),
             sha256: OnceCell::new(),
@@ -82,6 +84,16 @@ impl<'a> Layer<'a> {
     /// sections and imports. Offsets that refer to them keep their meaning.
     pub fn without_parts(self) -> Layer<'a> {
         Layer { without_parts: true, ..self }
+    }
+
+    /// Leaves out the certificates of a program.
+    pub fn without_signers(self) -> Layer<'a> {
+        Layer { without_signers: true, ..self }
+    }
+
+    /// Whether the certificates of a program are looked at.
+    pub(crate) fn has_signers(&self) -> bool {
+        !self.without_signers
     }
 
     /// Whether the parts of a program are looked at.

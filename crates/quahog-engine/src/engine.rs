@@ -13,9 +13,11 @@ use quahog_sig::model::{
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use crate::certificate;
 use crate::context::{Layer, Look, PartEntry};
 use crate::digest::{HashIndexes, digest_of};
 use crate::exe::Executable;
+use crate::icon;
 use crate::identify::{Identifier, Inside};
 use crate::lists::{Containers, Link, LinkAlert, LinkOptions, PhishingLists};
 use crate::meter::{Interrupted, Meter};
@@ -269,6 +271,8 @@ struct Order {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Undecided {
+    /// An icon would decide, and icons are not compared.
+    Icon,
     /// A program would decide, and programs are not run.
     Program,
 }
@@ -403,7 +407,11 @@ impl Engine {
     pub fn undecided(&self, hit: &Hit) -> Option<Undecided> {
         let set = &self.inner.segments.get(hit.segment)?.set;
         let SigKind::Logical = hit.id.kind() else { return None };
-        set.logical(hit.id.index())?.runs_program.then_some(Undecided::Program)
+        let logical = set.logical(hit.id.index())?;
+        if logical.runs_program {
+            return Some(Undecided::Program);
+        }
+        icon::is_asked_for(logical.block).then_some(Undecided::Icon)
     }
 
     /// The type that a hit wants its layer to be scanned again as, if it does.
@@ -546,6 +554,9 @@ impl Scan<'_, '_> {
         if self.look == Look::Raw && self.layer.has_parts() {
             self.part_hashes()?;
         }
+        if self.look == Look::Raw {
+            self.certificates();
+        }
         let target = self.look.target(self.layer.file_type()).unwrap_or(Target::ANY);
         let Some(group) = self.segment.group(target) else { return Ok(()) };
         let Scratch { seen, live, yara, buffers, .. } = &mut *self.scratch;
@@ -615,6 +626,17 @@ impl Scan<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Blocked certificates that a PE file carries.
+    fn certificates(&mut self) {
+        let segment = self.segment;
+        let mut found = Vec::new();
+        certificate::scan(&segment.set, self.layer, |id| found.push(id));
+        for id in found {
+            let order = self.order(5, Target::ANY, id.index());
+            self.hit(id, None, order);
+        }
     }
 
     /// Hashes of a PE file's sections and of its imports.
@@ -724,7 +746,9 @@ impl Scan<'_, '_> {
     fn logical(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
         let Some(logical) = segment.set.logical(index) else { return Ok(()) };
-        if !applies(self.layer, self.look, logical.block) {
+        if !applies(self.layer, self.look, logical.block)
+            || !icon::may_fit(&segment.set, self.layer, logical.block)
+        {
             return Ok(());
         }
         let mut results = std::mem::take(&mut self.scratch.results);

@@ -19,11 +19,13 @@ use quahog_sig::model::{
 };
 use quahog_sig::{SigId, SigKind, SignatureSet, words};
 
+use crate::certificate::Known;
 use crate::context::{Layer, Look, PartEntry};
 use crate::digest::digest_of;
 use crate::engine::{
     Engine, Scan, Scratch, Segment, Undecided, file_size, headers_fit, intermediates_fit,
 };
+use crate::icon;
 use crate::literal;
 use crate::meter::{Interrupted, Meter};
 use crate::offset::{Starts, starts_in};
@@ -202,6 +204,7 @@ impl Explainer<'_, '_> {
                 let Some(logical) = set.logical(id.index()) else { return nothing };
                 self.logical(logical)
             }
+            SigKind::Certificate => Ok(self.certificate(id)),
             SigKind::Hash(kind) => Ok(self.hash(id, kind)),
             SigKind::PartHash(part, kind) => Ok(self.part_hash(id, part, kind)),
             SigKind::Yara => self.yara(id.index()),
@@ -296,6 +299,11 @@ impl Explainer<'_, '_> {
             return Ok(self.out_of_scope(block.target));
         };
         facts.extend(block_facts(self.layer, self.look, block));
+        if icon::is_asked_for(block) {
+            let may = icon::may_fit(self.segment.signatures(), self.layer, block);
+            let text = if may { "it has icons" } else { "there are no icons to compare" };
+            facts.push(Fact::new(may, text));
+        }
         let applies = facts.iter().all(|fact| fact.holds);
         let mut results = Vec::new();
         let holds = self.scan.evaluate_all(logical, &mut results)?;
@@ -319,9 +327,15 @@ impl Explainer<'_, '_> {
         let condition = words::expression(logical.expression);
         facts.push(Fact::new(holds, format!("condition: {condition}")));
         let mut explanation = conclude(holds && applies, facts);
-        if explanation.conclusion == Conclusion::Matches && logical.runs_program {
-            explanation.conclusion = Conclusion::Undecided(Undecided::Program);
-            let text = "a program would decide, which quahog does not execute";
+        let open = if logical.runs_program {
+            Some((Undecided::Program, "a program would decide, which quahog does not execute"))
+        } else if icon::is_asked_for(block) {
+            Some((Undecided::Icon, "an icon would decide, and quahog does not compare icons"))
+        } else {
+            None
+        };
+        if let (Conclusion::Matches, Some((open, text))) = (explanation.conclusion, open) {
+            explanation.conclusion = Conclusion::Undecided(open);
             explanation.facts.push(Fact::new(false, text));
         }
         Ok(explanation)
@@ -405,6 +419,32 @@ impl Explainer<'_, '_> {
         let same = digest == entry.digest;
         facts.push(Fact::new(same, format!("its {name} is {}", words::hex(digest))));
         conclude(size_fits && same, facts)
+    }
+
+    fn certificate(&self, id: SigId) -> Explanation {
+        let out_of_scope = |text: &str| {
+            let facts = vec![Fact::new(false, text)];
+            Explanation { conclusion: Conclusion::OutOfScope, facts }
+        };
+        let set = self.segment.signatures();
+        let (Some(rule), Look::Raw) = (set.certificates().nth(id.index()), self.look) else {
+            return out_of_scope("normalised views have no certificates");
+        };
+        let Some(program) = self.layer.headers().sound().filter(|program| program.is_pe()) else {
+            return out_of_scope("this is no PE file with sound headers");
+        };
+        let mut facts = Vec::new();
+        for signer in program.signers(self.layer.bytes()) {
+            let known = Known::new(signer);
+            let (subject, serial) = (words::hex(&known.subject), words::hex(&known.serial));
+            let text = format!("a certificate with subject {subject}, serial number {serial}");
+            facts.push(Fact::new(known.is(&rule), text));
+        }
+        if facts.is_empty() {
+            facts.push(Fact::new(false, "it carries no certificate that can be read"));
+        }
+        let any = facts.iter().any(|fact| fact.holds);
+        conclude(any, facts)
     }
 
     fn part_hash(&self, id: SigId, part: HashedPart, kind: DigestKind) -> Explanation {
@@ -542,6 +582,9 @@ pub fn plan(set: &SignatureSet, id: SigId) -> Vec<String> {
         }
         SigKind::PartHash(..) => {
             return vec!["found by: the size of the part, then its digest".to_owned()];
+        }
+        SigKind::Certificate => {
+            return vec!["found by: nothing; every PE program is looked at".to_owned()];
         }
         SigKind::Container => {
             return vec!["found by: the names of entries, all patterns at once".to_owned()];

@@ -44,7 +44,9 @@ mod logic;
 
 pub mod explain;
 
+mod certificate;
 mod digest;
+mod icon;
 mod lists;
 mod literal;
 mod offset;

@@ -35,6 +35,7 @@ pub mod ioc;
 pub mod model;
 pub mod regex;
 
+mod capability;
 mod document;
 mod ignore;
 mod lower;
@@ -43,6 +44,7 @@ pub mod yara;
 
 pub mod words;
 
+pub use crate::capability::{Capability, Feature};
 pub use crate::document::{Entry, Refusal};
 pub use crate::error::{Diagnostic, Error, ErrorKind, Severity, Span};
 pub use crate::format::{Format, Grammar};

@@ -233,7 +233,7 @@ impl SetBuilder {
         let (subs, pcres) = (self.columns.subs.len(), self.columns.n_pcres);
         let line = NumberedLine { number, text: line, format };
         let admission = match Record::parse(format, line.text)? {
-            Record::Certificate(record) => lists::certificate(&record),
+            Record::Certificate(record) => self.certificate(line, &record),
             Record::Container(record) => self.container(line, &record),
             Record::Feature(record) => self.feature(&record),
             Record::Password(record) => self.password(&record),

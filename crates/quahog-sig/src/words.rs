@@ -35,6 +35,7 @@ const SHOWN_BRANCHES: usize = 16;
 pub fn kind(kind: SigKind) -> String {
     match kind {
         SigKind::Body => "body signature".to_owned(),
+        SigKind::Certificate => "blocked certificate of programs".to_owned(),
         SigKind::Container => "signature of container metadata".to_owned(),
         SigKind::Hash(digest) => format!("{} of a file", digest_name(digest)),
         SigKind::Logical => "logical signature".to_owned(),
@@ -64,6 +65,19 @@ pub fn of_signature(set: &SignatureSet, id: SigId) -> Vec<String> {
         SigKind::Body => set.body(index).map(|body| {
             let mut lines = vec![target(body.target), start(body.offset)];
             lines.extend(pattern(body.pattern));
+            lines
+        }),
+        SigKind::Certificate => set.certificates().nth(index).map(|rule| {
+            let mut lines = vec!["searched in: the certificates of PE programs".to_owned()];
+            let digests = [("subject", rule.subject), ("serial number", rule.serial)];
+            for (what, digest) in digests {
+                lines.extend(digest.map(|digest| format!("SHA-1 of the {what}: {}", hex(digest))));
+            }
+            for (what, number) in [("modulus", rule.modulus), ("exponent", rule.exponent)] {
+                if !number.is_empty() {
+                    lines.push(format!("{what} of the key: {}", literal(number)));
+                }
+            }
             lines
         }),
         SigKind::Container => set.containers().nth(index).map(|entry| container(&entry)),

@@ -39,6 +39,7 @@ pub use quahog_content::{Limits, Shortfall};
 pub use quahog_cvd as cvd;
 pub use quahog_engine::{BuildError, Engine, EngineStats, Fingerprint};
 pub use quahog_sig as sig;
+pub use quahog_sig::Capability;
 
 pub use crate::database::{Config, Database, LoadError, LoadReport};
 pub use crate::live::{Live, Snapshot};

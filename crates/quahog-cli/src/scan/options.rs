@@ -207,6 +207,9 @@ struct LookingOptions {
     #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
     scan_pe: bool,
+    /// Do not look at the certificates of PE files
+    #[arg(long)]
+    nocerts: bool,
     /// Look for broken ELF files
     #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
@@ -324,6 +327,7 @@ impl Options {
         settings.normalize = self.looking.normalize;
         settings.heuristic_precedence = self.looking.heuristic_scan_precedence;
         settings.pe = self.looking.scan_pe;
+        settings.certificates = !self.looking.nocerts;
         settings.elf = self.looking.scan_elf;
         settings.ole2 = self.looking.scan_ole2;
         settings.pdf = self.looking.scan_pdf;

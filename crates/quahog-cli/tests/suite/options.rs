@@ -78,7 +78,6 @@ fn options_without_a_feature_are_refused_and_not_ignored() {
         "--fips-limits",
         "--image=x.qhi",
         "--max-ziptypercg=5M",
-        "--nocerts",
         "--state=x",
         "--tree",
     ] {

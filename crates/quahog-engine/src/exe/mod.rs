@@ -25,6 +25,7 @@ mod elf;
 mod macho;
 mod ordinals;
 mod resource;
+mod signers;
 
 pub(crate) mod pe;
 
@@ -35,6 +36,7 @@ use crate::meter::{Interrupted, Meter};
 
 pub use damage::is_damaged;
 pub use pe::Executable;
+pub use signers::Signer;
 
 /// The headers of a layer.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use super::Section;
 use super::bytes::Reader;
 use super::damage::Layout;
 use super::resource::Resources;
+use super::signers::{self, Signer};
 
 /// What an executable's headers say.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) struct Image {
     /// Address and size of the import table, and of the resources.
     imports: (u32, u32),
     resources: (u32, u32),
+    /// Offset and size of the certificates.
+    certificates: (u32, u32),
 }
 
 /// A section with its address.
@@ -116,6 +119,22 @@ impl Executable {
     /// Whether it is a PE file.
     pub fn is_pe(&self) -> bool {
         self.image.is_some()
+    }
+
+    /// Whether there are icons among its resources.
+    ///
+    /// `bytes` are those that the headers were read from.
+    pub fn has_icons(&self, bytes: &[u8]) -> bool {
+        let resources = self.image.as_ref().and_then(|image| Resources::new(image, bytes));
+        resources.is_some_and(|resources| !resources.of_type(GROUP_ICON).is_empty())
+    }
+
+    /// The certificates that it carries, if it is a PE file.
+    ///
+    /// `bytes` are those that the headers were read from.
+    pub fn signers<'b>(&self, bytes: &'b [u8]) -> Vec<Signer<'b>> {
+        let read = |image: &Image| signers::read(bytes, image.certificates);
+        self.image.as_ref().map(read).unwrap_or_default()
     }
 
     /// The text that import hashes are made of: `dll.function` for each import,
@@ -221,6 +240,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Executable> {
         memory: Memory::new(&mapped),
         imports: directory(1),
         resources: directory(2),
+        certificates: directory(4),
     };
     let entry = image.offset(entry, file_len)?;
     let sections = mapped.iter().map(|mapped| mapped.section).collect();
@@ -431,6 +451,9 @@ fn ordinal_name(table: &[(u16, &'static str)], ordinal: u16) -> Option<&'static 
     let at = table.binary_search_by_key(&ordinal, |entry| entry.0).ok()?;
     Some(table.get(at)?.1)
 }
+
+/// The type of groups of icons among resources.
+const GROUP_ICON: u32 = 14;
 
 /// The type of version information among resources.
 const VERSION: u32 = 16;

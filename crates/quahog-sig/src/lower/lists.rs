@@ -5,7 +5,7 @@ use crate::ast::{self, Certificate, Container, Feature, Field, Password, Phishin
 use crate::body;
 use crate::ere;
 use crate::model::lists::{ContainerRow, PasswordRow, RegexRow};
-use crate::model::set::CodeRange;
+use crate::model::set::{CertificateRow, CodeRange};
 use crate::model::{FileType, SizeRange, UrlAlert};
 use crate::{Error, ErrorKind, Format};
 
@@ -217,6 +217,60 @@ impl SetBuilder {
         Ok(Admission::Admitted)
     }
 
+    /// A rule for certificates of programs. Those that block are admitted; to
+    /// trust what a certificate signs, its signature would have to be verified,
+    /// and nobody here does.
+    pub(super) fn certificate(
+        &mut self,
+        line: NumberedLine<'_>,
+        record: &Certificate<'_>,
+    ) -> Result<Admission, Error> {
+        let fields = record.fields.as_slice();
+        let [name, trusted, subject, serial, modulus, exponent, code, time, sign, ..] = *fields
+        else {
+            return Ok(Admission::Skipped(Skip::Unused));
+        };
+        for field in [code, time, sign] {
+            flag(field)?;
+        }
+        for field in fields.iter().skip(11) {
+            field.number(ErrorKind::Level)?;
+        }
+        let trusted_flag = flag(trusted)?;
+        let row = CertificateRow {
+            subject: sha1(subject)?,
+            serial: sha1(serial)?,
+            modulus: self.number(modulus)?,
+            exponent: self.number(exponent)?,
+        };
+        let name = match self.name(line, name)? {
+            Ok(name) => name,
+            Err(skip) => return Ok(Admission::Skipped(skip)),
+        };
+        if trusted_flag != Some(false) {
+            let what = "a rule that trusts what a certificate signs";
+            return Err(trusted.error(ErrorKind::Unsupported(what)));
+        }
+        if row.subject.is_none() && row.serial.is_none() && modulus.text.is_empty() {
+            return Err(subject.error(ErrorKind::HashLength));
+        }
+        self.columns.certificates.push(row);
+        self.columns.certificate_rows.push(name, self.columns.sources.len() - 1, line.number);
+        Ok(Admission::Admitted)
+    }
+
+    /// A long number in hexadecimal, without leading zeros.
+    fn number(&mut self, field: Field<'_>) -> Result<CodeRange, Error> {
+        let mut bytes = vec![0; field.text.len() / 2];
+        if !field.text.len().is_multiple_of(2) || !body::decode_hex(field.text, &mut bytes) {
+            return Err(field.error(ErrorKind::HexDigit));
+        }
+        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+        let start = self.columns.code.len();
+        self.columns.code.extend_from_slice(&bytes[zeros..]);
+        Ok(CodeRange::new(start, self.columns.code.len()))
+    }
+
     pub(super) fn password(&mut self, record: &Password<'_>) -> Result<Admission, Error> {
         let mut file_type = None;
         for attribute in record.attributes() {
@@ -255,31 +309,15 @@ impl SetBuilder {
     }
 }
 
-/// Checks a rule for certificates, which nothing here evaluates.
-pub(super) fn certificate(record: &Certificate<'_>) -> Result<Admission, Error> {
-    let flags = [1, 6, 7, 8];
-    for (at, field) in record.fields.iter().enumerate() {
-        match at {
-            _ if flags.contains(&at) => {
-                flag(*field)?;
-            }
-            2 | 3 if !matches!(field.text.len(), 0 | 40) => {
-                return Err(field.error(ErrorKind::HashLength));
-            }
-            2..=5 if !field.text.iter().all(u8::is_ascii_hexdigit) => {
-                return Err(field.error(ErrorKind::HexDigit));
-            }
-            11 | 12 => {
-                field.number(ErrorKind::Level)?;
-            }
-            _ => {}
-        }
+/// Reads a SHA-1, or nothing.
+fn sha1(field: Field<'_>) -> Result<Option<[u8; 20]>, Error> {
+    let mut digest = [0; 20];
+    match field.text.len() {
+        0 => Ok(None),
+        40 if body::decode_hex(field.text, &mut digest) => Ok(Some(digest)),
+        40 => Err(field.error(ErrorKind::HexDigit)),
+        _ => Err(field.error(ErrorKind::HashLength)),
     }
-    let whole = record.fields.first().copied();
-    let error = |field: Field<'_>| {
-        field.error(ErrorKind::Unsupported("a rule for the certificates of programs"))
-    };
-    whole.map_or(Ok(Admission::Skipped(Skip::Unused)), |field| Err(error(field)))
 }
 
 /// Reads `*`, `n` or `n-m`; in a range a 0 is an open end, unless both are.
@@ -412,6 +450,8 @@ mod tests {
             (Format::Pwdb, "N;;0;a", Err("attribute")),
             (Format::Pwdb, "N;Engine:300-400;0;a", Ok(Skipped(Skip::Newer))),
             (Format::Crb, "N;1;;;00;010001;1;1;0;0;c", Err("unsupported")),
+            (Format::Crb, "N;0;;;00;010001;1;1;0;0;c", Ok(Admitted)),
+            (Format::Crb, "N;0;;;;;1;1;0;0;c", Err("hash-length")),
             (Format::Crb, "N;1;a;;00;010001;1;1;0;0;c", Err("hash-length")),
             (Format::Crb, "N;1;a", Err("field-count")),
         ] {

@@ -23,8 +23,8 @@ pub use lists::{Container, Password, Phishing, Regex, SizeRange, UrlAlert, UrlHa
 pub use offset::{Base, Offset};
 pub(crate) use set::Columns;
 pub use set::{
-    Body, Digest, DigestKind, HashColumns, HashEntry, HashedPart, Icon, Logical, Magic, MagicKind,
-    Origin, SigId, SigKind, SignatureSet, Subsignature, YaraRule, YaraString,
+    Body, Certificate, Digest, DigestKind, HashColumns, HashEntry, HashedPart, Icon, Logical,
+    Magic, MagicKind, Origin, SigId, SigKind, SignatureSet, Subsignature, YaraRule, YaraString,
 };
 pub use subsignature::{ByteCompare, ByteOrder, Macro, NumberForm, NumberTest, Pcre};
 pub use target::Target;

@@ -20,6 +20,8 @@ use crate::yara::Program;
 pub enum SigKind {
     /// A body signature.
     Body,
+    /// A blocked certificate of programs.
+    Certificate,
     /// A file hash.
     Hash(DigestKind),
     /// A hash of a part of an executable.
@@ -96,6 +98,7 @@ impl SigId {
             SigKind::PartHash(part, kind) => 5 + 3 * part as u32 + kind as u32,
             SigKind::Container => 11,
             SigKind::Yara => 12,
+            SigKind::Certificate => 13,
         };
         // The mask cuts what the builder never lets grow.
         SigId(tag << KIND_SHIFT | (index as u32 & ((1 << KIND_SHIFT) - 1)))
@@ -115,6 +118,7 @@ impl SigId {
                 SigKind::PartHash(part, kind)
             }
             11 => SigKind::Container,
+            13 => SigKind::Certificate,
             _ => SigKind::Yara,
         }
     }
@@ -282,6 +286,31 @@ pub(crate) struct MagicRow {
     pub(crate) offset: Offset,
     pub(crate) code: CodeRange,
     pub(crate) file_type: FileType,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateRow {
+    pub(crate) subject: Option<[u8; 20]>,
+    pub(crate) serial: Option<[u8; 20]>,
+    pub(crate) modulus: CodeRange,
+    pub(crate) exponent: CodeRange,
+}
+
+/// A blocked certificate: programs that carry it alert by its name.
+///
+/// Everything that is given must be the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Certificate<'s> {
+    /// Its identity.
+    pub id: SigId,
+    /// The SHA-1 of the content of its subject.
+    pub subject: Option<&'s [u8; 20]>,
+    /// The SHA-1 of its serial number.
+    pub serial: Option<&'s [u8; 20]>,
+    /// The modulus of its key; empty for any.
+    pub modulus: &'s [u8],
+    /// The exponent of its key; empty for any.
+    pub exponent: &'s [u8],
 }
 
 /// An icon that logical signatures refer to by one of its groups.
@@ -487,6 +516,8 @@ pub(crate) struct Columns {
     /// By part, then kind of digest.
     pub(crate) part_rows: [[Rows; 3]; 2],
     pub(crate) parts: [[HashColumns; 3]; 2],
+    pub(crate) certificate_rows: Rows,
+    pub(crate) certificates: Vec<CertificateRow>,
     pub(crate) icons: Vec<IconRow>,
     pub(crate) magics: Vec<MagicRow>,
     pub(crate) container_rows: Rows,
@@ -538,6 +569,7 @@ impl SignatureSet {
         columns.bodies.len()
             + columns.logicals.len()
             + columns.yara.len()
+            + columns.certificates.len()
             + hashes
             + allowed
             + parts
@@ -686,6 +718,17 @@ impl SignatureSet {
         SigId::new(SigKind::PartHash(part, kind), row)
     }
 
+    /// The blocked certificates, in the order of their lines.
+    pub fn certificates(&self) -> impl ExactSizeIterator<Item = Certificate<'_>> {
+        self.columns.certificates.iter().enumerate().map(|(index, row)| Certificate {
+            id: SigId::new(SigKind::Certificate, index),
+            subject: row.subject.as_ref(),
+            serial: row.serial.as_ref(),
+            modulus: self.code(row.modulus),
+            exponent: self.code(row.exponent),
+        })
+    }
+
     /// Icons, in the order of their lines. They are not counted by
     /// [`len`](Self::len): they detect nothing of themselves.
     pub fn icons(&self) -> impl ExactSizeIterator<Item = Icon<'_>> {
@@ -781,6 +824,9 @@ impl SignatureSet {
         for row in &columns.yara_strings {
             part(format!("{:?} {:?} {}", row.code, row.second, row.is_regex).as_bytes());
         }
+        for row in &columns.certificates {
+            part(format!("{row:?}").as_bytes());
+        }
         for row in &columns.icons {
             part(format!("{row:?}").as_bytes());
         }
@@ -805,6 +851,7 @@ impl SignatureSet {
             &columns.logical_rows,
             &columns.container_rows,
             &columns.yara_rows,
+            &columns.certificate_rows,
         ]);
         let mut names = Vec::new();
         for rows in rows {
@@ -848,6 +895,7 @@ impl SignatureSet {
             SigKind::Hash(kind) => &self.columns.hash_rows[kind as usize],
             SigKind::PartHash(part, kind) => &self.columns.part_rows[part as usize][kind as usize],
             SigKind::Logical => &self.columns.logical_rows,
+            SigKind::Certificate => &self.columns.certificate_rows,
             SigKind::Container => &self.columns.container_rows,
             SigKind::Yara => &self.columns.yara_rows,
         }
@@ -859,7 +907,7 @@ impl SignatureSet {
         let parts = HashedPart::ALL
             .into_iter()
             .flat_map(|part| DigestKind::ALL.map(|kind| SigKind::PartHash(part, kind)));
-        [SigKind::Body, SigKind::Logical, SigKind::Yara, SigKind::Container]
+        [SigKind::Body, SigKind::Logical, SigKind::Yara, SigKind::Container, SigKind::Certificate]
             .into_iter()
             .chain(hashes)
             .chain(parts)
@@ -893,7 +941,7 @@ mod tests {
         let parts = HashedPart::ALL
             .into_iter()
             .flat_map(|part| DigestKind::ALL.map(|kind| SigKind::PartHash(part, kind)));
-        let others = [SigKind::Body, SigKind::Container, SigKind::Logical];
+        let others = [SigKind::Body, SigKind::Certificate, SigKind::Container, SigKind::Logical];
         for kind in others.into_iter().chain(hashes).chain(parts) {
             let id = SigId::new(kind, 123_456_789);
             assert_eq!((id.kind(), id.index()), (kind, 123_456_789));

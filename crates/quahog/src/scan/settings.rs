@@ -71,6 +71,8 @@ pub struct Settings {
     /// Look at the sections and imports of PE files, and for broken ones.
     /// Offsets that refer to their parts keep their meaning.
     pub pe: bool,
+    /// Look at the certificates of PE files.
+    pub certificates: bool,
     /// Look for broken ELF files.
     pub elf: bool,
     /// Open OLE2 documents.
@@ -135,6 +137,7 @@ impl Default for Settings {
             archives: true,
             html: true,
             pe: true,
+            certificates: true,
             elf: true,
             ole2: true,
             pdf: true,

@@ -227,6 +227,9 @@ impl<'w> Walk<'w> {
         if !self.settings.pe {
             opened = opened.without_parts();
         }
+        if !self.settings.certificates {
+            opened = opened.without_signers();
+        }
         // Signatures for mail see what turns out to be MAIL. Of MHTML they do
         // not: that layer stays what its first bytes make it.
         let own = match message {
@@ -736,8 +739,11 @@ impl<'w> Walk<'w> {
             if hidden_by.is_some_and(|weak| weak.hides(hit)) {
                 continue;
             }
-            if let Some(Undecided::Program) = self.engine.undecided(hit) {
-                self.missing(Shortfall::Program);
+            if let Some(open) = self.engine.undecided(hit) {
+                self.missing(match open {
+                    Undecided::Program => Shortfall::Program,
+                    _ => Shortfall::Unsupported,
+                });
                 continue;
             }
             if let Some(handler) = self.engine.handler(hit)

@@ -1,7 +1,7 @@
 //! Programs on their way through a scan: inside others, looked at again, and
 //! by hashes of their parts.
 
-use quahog_testkit::builders::exe::{MachO, Pe, PeSection, universal};
+use quahog_testkit::builders::exe::{MachO, Pe, PeSection, resources, universal};
 
 use crate::{Folder, live, names, scan_all};
 
@@ -79,4 +79,31 @@ fn a_broken_program_loses_what_depends_on_its_end() {
     found.sort_unstable();
     found.dedup();
     assert_eq!(found, ["Any.UNOFFICIAL", "End.UNOFFICIAL"]);
+}
+
+/// Icons are not compared: where one would decide, the report says so, and no
+/// name is given. Where there is none to compare, nothing is left open.
+#[test]
+fn what_icons_would_decide_is_left_open() {
+    let icon = "107b3000168306015c20a0105b07060be0a0b11c050bea0706cb0a0bbb060b\
+                6f00017c06018301068109086b03046705081b000a270a002a000039002b17";
+    let ldb = "Icon;Engine:52-255,Target:1,IconGroup1:one,IconGroup2:*;0;746f6b656e\n";
+    let idb = |group: &str| format!("I:{group}:two:{icon}\n");
+    let section = PeSection { address: 0x1000, memory_len: 0x200, offset: 0x400, len: 0x200 };
+    let mut pe = Pe { entry: 0x1000, sections: vec![section], len: 0x600, ..Pe::default() };
+    pe.place(0x400, b"token");
+    let without = pe.build();
+    let table = resources(0x1010, &[(14, 1, vec![0; 6])]);
+    pe.directories[2] = (0x1010, table.len() as u32);
+    pe.place(0x410, &table);
+    let with = pe.build();
+    for (group, program, open) in
+        [("one", &with, true), ("other", &with, false), ("one", &without, false)]
+    {
+        let live = live(&Folder::of(&[("x.ldb", ldb.to_owned()), ("x.idb", idb(group))]));
+        let report = scan_all(&live, program);
+        assert!(names(&report).is_empty());
+        let complete = report.completeness() == quahog::Completeness::Complete;
+        assert_eq!(complete, !open, "{group}: {}", report.completeness());
+    }
 }

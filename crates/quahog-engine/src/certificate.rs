@@ -1,0 +1,51 @@
+//! Blocked certificates: programs that alert for what they carry.
+
+use quahog_sig::model::Certificate;
+use quahog_sig::{SigId, SignatureSet};
+use sha1::{Digest as _, Sha1};
+
+use crate::context::Layer;
+use crate::exe::Signer;
+
+/// Calls `hit` for each blocked certificate that a layer carries.
+///
+/// Costs two digests of some dozen bytes for each certificate of the layer, and
+/// nothing where no certificate is blocked.
+pub(crate) fn scan(set: &SignatureSet, layer: &Layer<'_>, mut hit: impl FnMut(SigId)) {
+    if set.certificates().len() == 0 || !layer.has_signers() {
+        return;
+    }
+    let Some(program) = layer.headers().sound() else { return };
+    let signers: Vec<_> = program.signers(layer.bytes()).into_iter().map(Known::new).collect();
+    for rule in set.certificates() {
+        if signers.iter().any(|signer| signer.is(&rule)) {
+            hit(rule.id);
+        }
+    }
+}
+
+/// A certificate with the digests that rules speak of.
+pub(crate) struct Known<'b> {
+    signer: Signer<'b>,
+    pub(crate) subject: [u8; 20],
+    pub(crate) serial: [u8; 20],
+}
+
+impl<'b> Known<'b> {
+    pub(crate) fn new(signer: Signer<'b>) -> Known<'b> {
+        Known {
+            subject: Sha1::digest(signer.subject).into(),
+            serial: Sha1::digest(signer.serial).into(),
+            signer,
+        }
+    }
+
+    /// Whether it is the one that a rule means.
+    pub(crate) fn is(&self, rule: &Certificate<'_>) -> bool {
+        let zeros = self.signer.exponent.iter().take_while(|&&byte| byte == 0).count();
+        rule.subject.is_none_or(|subject| *subject == self.subject)
+            && rule.serial.is_none_or(|serial| *serial == self.serial)
+            && (rule.modulus.is_empty() || rule.modulus == self.signer.modulus)
+            && (rule.exponent.is_empty() || rule.exponent == &self.signer.exponent[zeros..])
+    }
+}
