@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::console::escape;
-use crate::{Exit, check, decode, explain, info, pages, scan, unpack};
+use crate::{Exit, apply, build, check, decode, diff, explain, info, pages, scan, unpack};
 
 /// Matches ClamAV-format signatures in mail and files
 #[derive(Debug, Parser)]
@@ -29,6 +29,9 @@ pub(crate) enum Verb {
     Explain(explain::Options),
     Info(info::Options),
     Unpack(unpack::Options),
+    Build(build::Options),
+    Diff(diff::Options),
+    Apply(apply::Options),
     Completions(pages::CompletionsOptions),
     Man(pages::ManOptions),
 }
@@ -108,6 +111,7 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 /// Options whose feature has still to be built.
+<<<<<<< HEAD
 const NOT_BUILT: &[&str] = &[
     "alert-macros",
     "cvdcertsdir",
@@ -118,6 +122,21 @@ const NOT_BUILT: &[&str] = &[
     "tree",
     "trust",
 ];
+||||||| 9e2c076
+const NOT_BUILT: &[&str] = &[
+    "alert-macros",
+    "cvdcertsdir",
+    "fips-limits",
+    "image",
+    "max-ziptypercg",
+    "nocerts",
+    "state",
+    "tree",
+    "trust",
+];
+=======
+const NOT_BUILT: &[&str] = &["alert-macros", "image", "max-ziptypercg", "nocerts", "tree"];
+>>>>>>> cvd
 
 /// Options of clamscan that quahog will not have.
 const NOT_PLANNED: &[&str] = &[

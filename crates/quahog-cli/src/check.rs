@@ -4,8 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::slice;
 
+<<<<<<< HEAD
 use quahog::database::{Counts, FileReport, MemberReport, Outcome};
 use quahog::sig::{Capability, Diagnostic, ErrorKind, FLEVEL, Feature, Severity};
+||||||| 9e2c076
+use quahog::database::{Counts, FileReport, MemberReport, Outcome};
+use quahog::sig::{Diagnostic, ErrorKind, FLEVEL, Severity};
+=======
+use quahog::database::{Counts, FileReport, MemberReport, Outcome, Taken};
+use quahog::sig::{Diagnostic, ErrorKind, FLEVEL, Severity};
+>>>>>>> cvd
 use quahog::{Engine, LoadError, LoadReport};
 
 use crate::Exit;
@@ -33,9 +41,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Exit> {
     let source = Source::choose(&options.paths);
     console.begin("loading databases");
-    let loaded = databases::load(&options.databases, &source);
+    let loaded = databases::load(&options.databases, &source, console);
     console.end();
-    let Loaded { database, report } = match loaded {
+    let Loaded { database, report, .. } = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             if let LoadError::Nothing { report, .. } = &error {
@@ -74,6 +82,9 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
 }
 
 fn print(report: &LoadReport, console: &Console) -> anyhow::Result<()> {
+    for event in &report.events {
+        console.line(&format!("Note: {}", escape(event.to_string())))?;
+    }
     let mut diagnostics = report.diagnostics.iter();
     for file in &report.files {
         let path = escape(&file.path);
@@ -87,6 +98,9 @@ fn print(report: &LoadReport, console: &Console) -> anyhow::Result<()> {
                         header.time_text(),
                         header.flevel(),
                     );
+                    if file.taken.as_ref().is_some_and(Taken::has_sign) {
+                        line += ", detached signature holds";
+                    }
                     if header.flevel() > FLEVEL {
                         line += ": some of it is for newer engines";
                     }

@@ -4,17 +4,18 @@
 //! folder if there is a database in it, then the demonstration set, with a
 //! warning. Once a source is chosen, there is no falling back to the next.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use std::{fs, io};
 
 use quahog::cvd::Kind;
-use quahog::database::Outcome;
+use quahog::database::{Outcome, SystemIo, Versions};
 use quahog::sig::{Format, Programs, PuaFilter};
 use quahog::{Config, Database, Engine, LoadError, LoadReport};
 
 use crate::arguments::yes_no;
 use crate::console::{Console, escape};
+use crate::trust;
 
 /// What of the databases is taken.
 #[derive(Debug, clap::Args)]
@@ -55,6 +56,20 @@ pub(crate) struct LoadOptions {
     /// blank line, an empty file. By default a bad line is left out
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    sources: trust::Sources,
+    #[command(flatten)]
+    certificates: trust::Certificates,
+    /// Rely on MD5 and SHA-1 for nothing: every .cvd needs a detached signature, and
+    /// no file is allowed by such a digest
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    #[arg(help_heading = "Trust")]
+    fips_limits: bool,
+    /// Remember in this folder which versions and detached signatures were in
+    /// force, and refuse older ones; without it no rollback can be noticed
+    #[arg(long, value_name = "DIR", help_heading = "Trust")]
+    state: Option<PathBuf>,
 }
 
 /// Where signatures come from.
@@ -96,12 +111,35 @@ fn holds_database(folder: &Path) -> bool {
 pub(crate) struct Loaded {
     pub(crate) database: Database,
     pub(crate) report: LoadReport,
+    /// What was in force before.
+    versions: Versions,
 }
 
 /// Loads, on the threads of the global pool.
-pub(crate) fn load(options: &LoadOptions, source: &Source) -> Result<Loaded, LoadError> {
+pub(crate) fn load(
+    options: &LoadOptions,
+    source: &Source,
+    console: &Console,
+) -> Result<Loaded, LoadError> {
+    let mut versions = Versions::default();
+    let trusted = options.sources.store()?;
+    let anchors = options.certificates.anchors()?;
+    if let Some(folder) = &options.state {
+        let io = |error| LoadError::Io { path: folder.clone(), error };
+        let (known, aside) = Versions::load(folder, &SystemIo).map_err(io)?;
+        if let Some(aside) = aside {
+            let aside = escape(&aside);
+            console.diagnostic(&format!(
+                "WARNING: {}: what was in force before is not known: the file there is damaged, \
+                 or of another version, and was set aside as {aside}",
+                escape(folder)
+            ));
+        }
+        versions = known;
+    }
     let Source::Paths(paths) = source else {
-        return Ok(Loaded { database: Database::demonstration(), report: LoadReport::default() });
+        let report = LoadReport::default();
+        return Ok(Loaded { database: Database::demonstration(), report, versions });
     };
     let filter = PuaFilter {
         enabled: options.detect_pua,
@@ -117,9 +155,13 @@ pub(crate) fn load(options: &LoadOptions, source: &Source) -> Result<Loaded, Loa
             (true, true) => Programs::Everybody,
         })
         .pua(filter)
-        .strict(options.strict);
+        .strict(options.strict)
+        .trust(trusted)
+        .anchors(anchors)
+        .fips(options.fips_limits)
+        .remembered(versions.clone());
     let (database, report) = Database::load(&config)?;
-    Ok(Loaded { database, report })
+    Ok(Loaded { database, report, versions })
 }
 
 /// Loads and compiles for a verb that scans. What was lost is said in a line
@@ -138,9 +180,9 @@ pub(crate) fn engine(
         );
     }
     console.begin("loading databases");
-    let loaded = load(options, source);
+    let loaded = load(options, source, console);
     console.end();
-    let Loaded { database, report } = match loaded {
+    let Loaded { database, report, versions } = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             if let LoadError::Nothing { report, .. } = &error {
@@ -166,7 +208,33 @@ pub(crate) fn engine(
         // Left out by rule, as clamscan leaves them out, and it scans too.
         console.warning("no signature is in force");
     }
-    Ok(Some((engine, report.any_refused())))
+    let remembered = remember(options, &versions, &report, console);
+    Ok(Some((engine, report.any_refused() || !remembered)))
+}
+
+/// Writes down what is in force now, if it is news. False if that failed, which
+/// was said too.
+fn remember(
+    options: &LoadOptions,
+    known: &Versions,
+    report: &LoadReport,
+    console: &Console,
+) -> bool {
+    let Some(folder) = &options.state else { return true };
+    let mut versions = known.clone();
+    versions.accept(report);
+    if versions == *known {
+        return true;
+    }
+    match versions.save(folder, &SystemIo) {
+        Ok(()) => true,
+        // Another quahog is at it, with the same news or newer.
+        Err(error) if error.error.kind() == io::ErrorKind::WouldBlock => true,
+        Err(error) => {
+            console.error(&error.to_string());
+            false
+        }
+    }
 }
 
 /// Whether the databases are older than they may be; then it was said.
@@ -215,6 +283,9 @@ fn say_lost(report: &LoadReport, source: &Source, console: &Console) {
         Source::Paths(paths) => paths.iter().any(|named| named == path),
         Source::Demonstration => false,
     };
+    for event in &report.events {
+        console.warning(&event.to_string());
+    }
     for file in &report.files {
         let path = escape(&file.path);
         match &file.outcome {

@@ -1,69 +1,156 @@
-//! `info`: what a container says of itself, and who vouches for it.
+//! `info`: what a container or a patch says of itself, and who vouches for it.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use quahog::cvd::{Cvd, Header, Limits, TrustStore};
+use quahog::cvd::detached::{self, Anchors};
+use quahog::cvd::{Header, Kind, Limits, TrustStore};
 use quahog::database::Trusted;
 use quahog::sig::{FLEVEL, Lines};
 
 use crate::console::{Console, escape, reason};
-use crate::{Exit, files};
+use crate::{Exit, files, trust};
 
-/// Shows header, trust and members of a .cvd, .cld or .cud
+/// Shows header, trust and members of a .cvd, .cld or .cud, or what a .cdiff does
+///
+/// With --cvdcertsdir the detached signature beside each file is verified as well.
 ///
 /// Exit code: 0, or 2 if a file cannot be read or does not verify.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The containers
+    /// The containers and patches
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: trust::Sources,
+    #[command(flatten)]
+    certificates: trust::Certificates,
 }
 
 pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Exit> {
+    let store = options.sources.store()?;
+    let anchors = options.certificates.anchors()?;
     let mut exit = Exit::Fine;
     for path in &options.paths {
-        let cvd = match open(path) {
-            Ok(cvd) => cvd,
-            Err(why) => {
-                console.diagnostic(&format!("ERROR: {}: {}", escape(path), escape(why)));
-                exit = Exit::Error;
-                continue;
-            }
+        let result = match is_patch(path) {
+            true => patch(path, &store, &anchors, console)?,
+            false => container(path, &store, &anchors, console)?,
         };
-        console.line(&format!("File: {}", escape(path)))?;
-        print_header(cvd.header(), console)?;
-        match cvd.verify(&TrustStore::official(), &Limits::default()) {
-            Ok(verified) => {
-                let trust = Trusted::Signed(verified.trust().clone());
-                console.line(&format!("Trust: {}", escape(trust.to_string())))?;
-                console.line(&format!("Database: {}", verified.database()))?;
-                let members = verified.members();
-                console.line(&format!("Members: {}", members.len()))?;
-                for member in members {
-                    let (name, bytes) = (member.name(), member.bytes());
-                    let lines = Lines::count_in(bytes);
-                    let size = bytes.len();
-                    console.line(&format!("    {name}: {size} bytes, {lines} lines"))?;
-                }
-            }
-            Err(error) => {
-                console.line("Trust: none, and what the header says is a claim")?;
-                let why = escape(error.to_string());
-                console.diagnostic(&format!("ERROR: {}: {why}", escape(path)));
-                exit = Exit::Error;
-            }
+        if let Err(why) = result {
+            console.diagnostic(&format!("ERROR: {}: {}", escape(path), escape(why)));
+            exit = Exit::Error;
         }
     }
     Ok(exit)
 }
 
-/// Reads a file and its header.
-pub(crate) fn open(path: &Path) -> Result<Cvd, String> {
-    // One byte more than a container may have, so that `verify` notices.
-    let most = Limits::default().file_bytes.saturating_add(1);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let bytes = files::read(path, most).map_err(|error| reason(&error))?;
-    Cvd::open(bytes.into(), &name).map_err(|error| error.to_string())
+fn is_patch(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("cdiff"))
+}
+
+/// Shows a container. The inner error is about the file, the outer about our
+/// output; so for all below.
+fn container(
+    path: &Path,
+    store: &TrustStore,
+    anchors: &Anchors,
+    console: &Console,
+) -> anyhow::Result<Result<(), String>> {
+    let cvd = match trust::open(path) {
+        Ok(cvd) => cvd,
+        Err(why) => return Ok(Err(why)),
+    };
+    console.line(&format!("File: {}", escape(path)))?;
+    print_header(cvd.header(), console)?;
+    let (kind, version) = (cvd.kind(), cvd.header().version());
+    let verified = match cvd.verify(store, &Limits::default()) {
+        Ok(verified) => verified,
+        Err(error) => {
+            console.line("Trust: none, and what the header says is a claim")?;
+            return Ok(Err(error.to_string()));
+        }
+    };
+    let trust = Trusted::Signed(verified.trust().clone());
+    console.line(&format!("Trust: {}", escape(trust.to_string())))?;
+    console.line(&format!("Database: {}", verified.database()))?;
+    let members = verified.members();
+    console.line(&format!("Members: {}", members.len()))?;
+    for member in members {
+        let (name, bytes) = (member.name(), member.bytes());
+        let lines = Lines::count_in(bytes);
+        let size = bytes.len();
+        console.line(&format!("    {name}: {size} bytes, {lines} lines"))?;
+    }
+    match kind {
+        Kind::Cvd => sign(path, version, anchors, console),
+        _ => Ok(Ok(())),
+    }
+}
+
+/// Shows a patch.
+fn patch(
+    path: &Path,
+    store: &TrustStore,
+    anchors: &Anchors,
+    console: &Console,
+) -> anyhow::Result<Result<(), String>> {
+    let (patch, unsigned) = match trust::patch(path, store, false) {
+        Ok(patch) => (patch, None),
+        Err(why) => match trust::patch(path, store, true) {
+            Ok(patch) => (patch, Some(why)),
+            Err(_) => return Ok(Err(why)),
+        },
+    };
+    console.line(&format!("File: {}", escape(path)))?;
+    console.line(&format!("Database: {}", patch.database()))?;
+    console.line(&format!("Leads to version: {}", patch.version()))?;
+    let script = patch.script().text();
+    let (size, lines) = (script.len(), Lines::count_in(script));
+    console.line(&format!("Script: {size} bytes, {lines} lines"))?;
+    if let Some(why) = unsigned {
+        console.line("Trust: none, and what the patch says is a claim")?;
+        return Ok(Err(why));
+    }
+    let trust = Trusted::Signed(patch.trust().clone());
+    console.line(&format!("Trust: {}", escape(trust.to_string())))?;
+    sign(path, patch.version(), anchors, console)
+}
+
+/// Verifies and shows the detached signature beside a file, if certificates are
+/// given and there is one.
+fn sign(
+    path: &Path,
+    version: u32,
+    anchors: &Anchors,
+    console: &Console,
+) -> anyhow::Result<Result<(), String>> {
+    if anchors.is_empty() {
+        return Ok(Ok(()));
+    }
+    let beside = path.with_file_name(detached::name_for(&trust::name_of(path), version));
+    let text = match files::read(&beside, detached::MAX_SIGN + 1) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            console.line("Detached signature: none")?;
+            return Ok(Ok(()));
+        }
+        Err(error) => return Ok(Err(reason(&error))),
+    };
+    let file = match trust::read(path) {
+        Ok(file) => file,
+        Err(why) => return Ok(Err(why)),
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    match anchors.verify(&text, &file, now.map_or(0, |now| now.as_secs())) {
+        Ok(signer) => {
+            console.line(&format!("Detached signature: by {}", escape(signer.subject())))?;
+            Ok(Ok(()))
+        }
+        Err(error) => {
+            console.line("Detached signature: does not hold")?;
+            Ok(Err(error.to_string()))
+        }
+    }
 }
 
 fn print_header(header: &Header, console: &Console) -> anyhow::Result<()> {

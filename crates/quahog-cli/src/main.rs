@@ -10,13 +10,17 @@
 mod arguments;
 mod console;
 mod files;
+mod trust;
 
 mod databases;
 
 mod scan;
 
+mod apply;
+mod build;
 mod check;
 mod decode;
+mod diff;
 mod explain;
 mod info;
 mod pages;
@@ -57,6 +61,9 @@ fn main() -> ExitCode {
         Verb::Decode(options) => decode::run(&options, &mut console),
         Verb::Explain(options) => explain::run(&options, &mut console),
         Verb::Info(options) => info::run(&options, &mut console),
+        Verb::Build(options) => build::run(&options, &mut console),
+        Verb::Diff(options) => diff::run(&options, &mut console),
+        Verb::Apply(options) => apply::run(&options, &mut console),
         Verb::Unpack(options) => unpack::run(&options, &mut console),
         Verb::Completions(options) => pages::completions(&options, &mut console),
         Verb::Man(options) => pages::man(&options),

@@ -5,10 +5,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use quahog::cvd::{Limits, TrustStore};
+use quahog::cvd::Limits;
 
 use crate::console::{Console, escape};
-use crate::{Exit, info};
+use crate::{Exit, trust};
 
 /// Writes the members of a .cvd, .cld or .cud as files
 ///
@@ -27,11 +27,13 @@ pub(crate) struct Options {
     /// Believe the container: no signature, hash or list is looked at
     #[arg(long)]
     unverified: bool,
+    #[command(flatten)]
+    trust: trust::Sources,
 }
 
 pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Exit> {
-    let Options { path, out, unverified } = options;
-    let cvd = match info::open(path) {
+    let Options { path, out, unverified, trust: trusted } = options;
+    let cvd = match trust::open(path) {
         Ok(cvd) => cvd,
         Err(why) => bail!("{}: {why}", path.display()),
     };
@@ -42,7 +44,7 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
         let members = cvd.dangerous_unverified(&limits).with_context(named)?;
         files.extend(members.iter().map(|m| (m.name().to_owned(), m.bytes().clone())));
     } else {
-        let verified = cvd.verify(&TrustStore::official(), &limits).with_context(named)?;
+        let verified = cvd.verify(&trusted.store()?, &limits).with_context(named)?;
         files.extend(verified.copying().map(|text| ("COPYING".to_owned(), text.clone())));
         files.push((format!("{}.info", verified.database()), verified.info().text().clone()));
         let members = verified.members().iter();

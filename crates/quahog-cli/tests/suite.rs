@@ -1,5 +1,7 @@
 //! Drives the built `quahog` over temporary folders, as a script would.
 
+#[path = "suite/containers.rs"]
+mod containers;
 #[path = "suite/databases.rs"]
 mod databases;
 #[path = "suite/explain.rs"]

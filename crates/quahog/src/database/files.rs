@@ -49,29 +49,56 @@ pub(super) fn open(path: &Path) -> Opened {
 /// It is opened without blocking and looked at *after* it was opened, so that
 /// a FIFO in the folder, or one that took a file's place, stops nobody.
 fn read(path: &Path) -> Result<Bytes, NotRead> {
-    let mut file = open_nonblocking(path).map_err(NotRead::Io)?;
+    read_at_most(path, MAX_FILE, true)
+}
+
+/// Reads a file of our own: at most so many bytes, and not through a link.
+pub(super) fn read_own(path: &Path, most: u64) -> io::Result<Bytes> {
+    read_at_most(path, most, false).map_err(|error| match error {
+        NotRead::Irregular => io::Error::other("not a regular file"),
+        NotRead::Io(error) => error,
+    })
+}
+
+/// Reads a file that belongs to another, such as a signature; links are followed.
+pub(super) fn read_small(path: &Path, most: u64) -> io::Result<Bytes> {
+    read_at_most(path, most, true).map_err(|error| match error {
+        NotRead::Irregular => io::Error::other("not a regular file"),
+        NotRead::Io(error) => error,
+    })
+}
+
+fn read_at_most(path: &Path, most: u64, follow: bool) -> Result<Bytes, NotRead> {
+    let mut file = open_nonblocking(path, follow).map_err(NotRead::Io)?;
     let metadata = file.metadata().map_err(NotRead::Io)?;
     if !metadata.is_file() {
         return Err(NotRead::Irregular);
     }
-    if metadata.len() > MAX_FILE {
-        return Err(NotRead::Io(io::Error::other("file is larger than 4 GiB")));
+    if metadata.len() > most {
+        let error = format!("file is larger than {most} bytes");
+        return Err(NotRead::Io(io::Error::other(error)));
     }
     let mut bytes = Vec::new();
     // The length is a hint only: the file may grow while it is read.
     bytes.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0));
-    file.by_ref().take(MAX_FILE).read_to_end(&mut bytes).map_err(NotRead::Io)?;
+    file.by_ref().take(most).read_to_end(&mut bytes).map_err(NotRead::Io)?;
     Ok(bytes.into())
 }
 
 #[cfg(unix)]
-fn open_nonblocking(path: &Path) -> io::Result<File> {
+fn open_nonblocking(path: &Path, follow: bool) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let mut flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    if !follow {
+        flags |= OFlags::NOFOLLOW;
+    }
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
 #[cfg(not(unix))]
-fn open_nonblocking(path: &Path) -> io::Result<File> {
+fn open_nonblocking(path: &Path, follow: bool) -> io::Result<File> {
+    if !follow && fs::symlink_metadata(path)?.is_symlink() {
+        return Err(io::Error::other("a link"));
+    }
     File::open(path)
 }

@@ -1,9 +1,11 @@
 //! The load itself: list, open, verify, choose, gather ignores, admit.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use quahog_cvd::{Cvd, Kind, Trust, VerifiedCvd};
+use quahog_cvd::{Cvd, Kind, Rule, Trust, VerifiedCvd, detached};
 use quahog_sig::ast::Ignore;
 use quahog_sig::{
     Diagnostic, ErrorKind, Format, Grammar, IgnoreList, Line, Lines, SetBuilder, Severity,
@@ -11,8 +13,13 @@ use quahog_sig::{
 };
 use rayon::prelude::*;
 
+use super::confine::Confinement;
 use super::files::{self, NotRead, Opened};
-use super::{Config, Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
+use super::report::Event;
+use super::versions::Taken;
+use super::{
+    Config, Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, SignPolicy, Trusted,
+};
 
 /// Text to be read line by line.
 struct Text {
@@ -20,6 +27,8 @@ struct Text {
     name: String,
     format: Option<Format>,
     bytes: Bytes,
+    /// What its source may say.
+    confinement: Confinement,
 }
 
 /// A file on its way.
@@ -27,8 +36,17 @@ struct Source {
     report: FileReport,
     official: bool,
     texts: Vec<Text>,
-    /// Name and version, for choosing among containers of the same name.
-    container: Option<(String, Kind, u32)>,
+    /// For choosing among containers of the same name.
+    container: Option<Container>,
+    events: Vec<Event>,
+}
+
+/// What decides between containers.
+struct Container {
+    /// The database, in lower case.
+    name: String,
+    kind: Kind,
+    version: u32,
 }
 
 pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadError> {
@@ -49,11 +67,17 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
 
     let mut ignore = IgnoreList::default();
     let ignores = |text: &&Text| text.format.is_some_and(|f| f.grammar() == Grammar::Ignore);
-    for text in sources.iter().flat_map(|s| &s.texts).filter(ignores) {
-        for line in lines(text) {
-            // Bad lines are reported below, when every text is read.
-            if let Ok(entry) = Ignore::parse(line.text) {
-                ignore.add(&entry);
+    for source in &sources {
+        for text in source.texts.iter().filter(ignores) {
+            for line in lines(text) {
+                let Some(format) = text.format else { continue };
+                if !text.confinement.admits_line(format, line.text) {
+                    continue;
+                }
+                // Bad lines are reported below, when every text is read.
+                if let Ok(entry) = Ignore::parse(line.text) {
+                    ignore.add(&entry);
+                }
             }
         }
     }
@@ -68,6 +92,7 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
     let mut any_text = false;
     for source in sources {
         let mut file = source.report;
+        report.events.extend(source.events);
         for text in source.texts {
             any_text |= text.format.is_some();
             let counts = admit(config, &text, source.official, &mut builder, &mut report)?;
@@ -98,10 +123,10 @@ fn lines(text: &Text) -> impl Iterator<Item = Line<'_>> {
 /// found in a folder.
 fn source(config: &Config, opened: Opened, named: bool) -> Option<Source> {
     let Opened { path, name, result } = opened;
-    let report = |outcome| FileReport { path: path.clone(), outcome, members: Vec::new() };
     let plain = |outcome| {
-        let report = report(outcome);
-        Some(Source { report, official: false, texts: Vec::new(), container: None })
+        let report = FileReport { path: path.clone(), outcome, taken: None, members: Vec::new() };
+        let (texts, events) = (Vec::new(), Vec::new());
+        Some(Source { report, official: false, texts, container: None, events })
     };
     let passed_over = |reason: &str| plain(Outcome::PassedOver { reason: reason.to_owned() });
     let refused = |reason: String| plain(Outcome::Refused { reason, replaced: false });
@@ -123,15 +148,26 @@ fn source(config: &Config, opened: Opened, named: bool) -> Option<Source> {
         if config.official_only && !named && kind == Kind::Cud {
             return passed_over("only official databases are taken");
         }
-        let verified =
-            Cvd::open(bytes, &name).and_then(|c| c.verify(&config.trust, &config.limits));
-        return match verified {
-            Ok(container) => Some(open_container(report, &name, kind, &container)),
-            Err(error) => {
-                let mut source = refused(error.to_string())?;
+        let mut events = Vec::new();
+        return match container(config, &path, &name, &bytes, &mut events) {
+            Ok(loaded) => {
+                let mut source = plain(loaded.outcome())?;
+                source.official = loaded.trust.is_official();
+                source.texts = loaded.texts(config, &name);
+                source.container = Some(Container {
+                    name: loaded.verified.database().to_lowercase(),
+                    kind,
+                    version: loaded.verified.header().version(),
+                });
+                source.report.taken = loaded.taken;
+                source.events = events;
+                Some(source)
+            }
+            Err(reason) => {
+                let mut source = refused(reason)?;
                 // So that a sibling of the same name can take its place.
-                let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
-                source.container = Some((stem.to_lowercase(), kind, 0));
+                source.container = Some(Container { name: claimed(&name), kind, version: 0 });
+                source.events = events;
                 Some(source)
             }
         };
@@ -142,67 +178,195 @@ fn source(config: &Config, opened: Opened, named: bool) -> Option<Source> {
     if config.official_only && !named {
         return passed_over("only official databases are taken");
     }
-    let outcome = Outcome::Loaded { trust: Trusted::Unsigned, header: None };
-    let text = Text { name, format: Some(format), bytes };
-    let report = report(outcome);
-    Some(Source { report, official: false, texts: vec![text], container: None })
+    let mut source = plain(Outcome::Loaded { trust: Trusted::Unsigned, header: None })?;
+    let confinement = Confinement::of_operator(config.fips);
+    source.texts.push(Text { name, format: Some(format), bytes, confinement });
+    Some(source)
 }
 
-fn open_container(
-    report: impl Fn(Outcome) -> FileReport,
-    name: &str,
-    kind: Kind,
-    container: &VerifiedCvd,
-) -> Source {
-    let trust = match container.trust() {
-        Trust::Unsigned => Trusted::Unsigned,
-        signed => Trusted::Signed(signed.clone()),
-    };
-    let texts = container
-        .members()
-        .iter()
-        .map(|member| Text {
+/// A container that every rule admits.
+struct Loaded {
+    verified: VerifiedCvd,
+    trust: Trusted,
+    taken: Option<Taken>,
+}
+
+impl Loaded {
+    fn outcome(&self) -> Outcome {
+        let header = Some(Box::new(self.verified.header().clone()));
+        Outcome::Loaded { trust: self.trust.clone(), header }
+    }
+
+    fn texts(&self, config: &Config, name: &str) -> Vec<Text> {
+        let confinement = Confinement::of(&config.trust, self.verified.trust(), config.fips);
+        let text = |member: &quahog_cvd::Member| Text {
             name: format!("{name}/{}", member.name()),
             format: Format::from_file_name(member.name()),
             bytes: member.bytes().clone(),
-        })
-        .collect();
-    let header = container.header().clone();
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase();
-    Source {
-        official: trust.is_official(),
-        container: Some((stem, kind, header.version())),
-        report: report(Outcome::Loaded { trust, header: Some(Box::new(header)) }),
-        texts,
+            confinement: confinement.clone(),
+        };
+        self.verified.members().iter().map(text).collect()
     }
 }
 
-/// Of containers of one name in one folder takes the newest that verified; of
-/// equal versions the `.cld`.
+/// Verifies a container and judges it by what is known of the day and of
+/// yesterday. An error is the reason for the report.
+fn container(
+    config: &Config,
+    path: &Path,
+    name: &str,
+    bytes: &Bytes,
+    events: &mut Vec<Event>,
+) -> Result<Loaded, String> {
+    let verified = Cvd::open(bytes.clone(), name)
+        .and_then(|container| container.verify(&config.trust, &config.limits))
+        .map_err(|error| error.to_string())?;
+    let now = config.now.unwrap_or_else(|| {
+        // A clock before 1970 is a clock that was never set.
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    });
+    let header = verified.header();
+    header.refuse_future(now).map_err(|error| error.to_string())?;
+    let database = verified.database();
+    let signed = detached(config, path, name, bytes, &verified, now, events)?;
+    let taken = Taken::new(&verified, signed);
+    if let Some(taken) = &taken {
+        config.versions.judge(taken).map_err(|replayed| replayed.to_string())?;
+        let version = taken.version();
+        if let Some(from) = config.versions.version(taken)
+            && version - from.min(version) > MANY_VERSIONS
+        {
+            events.push(Event::Jump { database: database.to_owned(), from, to: version });
+        }
+    }
+    let age = now.saturating_sub(header.build_time()) / DAY;
+    if database.eq_ignore_ascii_case("daily") && age > config.max_age {
+        events.push(Event::Stale { database: database.to_owned(), days: age });
+    }
+    if header.build_time() > now.saturating_add(HOUR) {
+        let seconds = header.build_time() - now;
+        events.push(Event::Ahead { database: database.to_owned(), seconds });
+    }
+    if header.flevel() > quahog_sig::FLEVEL {
+        events.push(Event::Outdated { database: database.to_owned(), flevel: header.flevel() });
+    }
+    let trust = match verified.trust() {
+        Trust::Unsigned => Trusted::Unsigned,
+        signed => Trusted::Signed(signed.clone()),
+    };
+    Ok(Loaded { verified, trust, taken })
+}
+
+/// Whether a detached signature stands behind a container.
+fn detached(
+    config: &Config,
+    path: &Path,
+    name: &str,
+    bytes: &[u8],
+    verified: &VerifiedCvd,
+    now: u64,
+    events: &mut Vec<Event>,
+) -> Result<bool, String> {
+    if verified.kind() != Kind::Cvd {
+        return Ok(false);
+    }
+    let required = match config.sign {
+        _ if config.fips => true,
+        SignPolicy::Required => true,
+        SignPolicy::LegacyAllowed => false,
+        SignPolicy::UntilFirstSign => {
+            config.versions.had_sign(verified.trust(), verified.database())
+        }
+    };
+    let path = path.with_file_name(detached::name_for(name, verified.header().version()));
+    if !config.anchors.is_empty() {
+        let read = files::read_small(&path, detached::MAX_SIGN);
+        let unread = match read {
+            Ok(sign) => match config.anchors.verify(&sign, bytes, now) {
+                Ok(_) => return Ok(true),
+                // There is nothing in it that this version could look at.
+                Err(error) if matches!(error.rule(), Rule::SignForm | Rule::SignLevel) => {
+                    Some(error.to_string())
+                }
+                Err(error) => return Err(format!("{}: {error}", path.display())),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => Some(error.to_string()),
+        };
+        events.extend(unread.map(|reason| Event::SignUnread { path: path.clone(), reason }));
+    }
+    if required {
+        let why = if config.anchors.is_empty() {
+            "a detached signature is required, and no certificates are given to verify it with"
+        } else {
+            "a detached signature is required, and none was found at"
+        };
+        return Err(format!("{why}: {}", path.display()));
+    }
+    Ok(false)
+}
+
+/// The name of the database that a file which was refused claims to hold: `main`
+/// for `main.cvd` and `main-62.cvd`.
+fn claimed(name: &str) -> String {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase();
+    match stem.rsplit_once('-') {
+        Some((database, version)) if version.bytes().all(|b| b.is_ascii_digit()) => {
+            database.to_owned()
+        }
+        _ => stem,
+    }
+}
+
+/// Versions between two updates that are more than a mirror can have missed.
+const MANY_VERSIONS: u32 = 1000;
+
+const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
+
+/// Of containers of one database in one folder takes the newest that verified,
+/// the official publisher's before anybody else's; of equal versions the `.cld`.
+///
+/// Another content under the version that was taken is refused: one of the two
+/// is not what everybody has.
 fn choose(sources: &mut [Source]) {
-    let mut best: HashMap<(std::path::PathBuf, String), (u32, bool, usize)> = HashMap::new();
+    type Rank = (bool, u32, bool);
+    let mut best: HashMap<(PathBuf, String), (Rank, usize)> = HashMap::new();
     let key = |source: &Source| {
-        let (stem, kind, version) = source.container.as_ref()?;
+        let container = source.container.as_ref().filter(|c| c.kind != Kind::Cud)?;
         let folder = source.report.path.parent().map(ToOwned::to_owned).unwrap_or_default();
-        (*kind != Kind::Cud).then(|| ((folder, stem.clone()), (*version, *kind == Kind::Cld)))
+        let rank = (source.official, container.version, container.kind == Kind::Cld);
+        Some(((folder, container.name.clone()), rank))
     };
     for (at, source) in sources.iter().enumerate() {
         let loaded = matches!(source.report.outcome, Outcome::Loaded { .. });
-        if let Some((key, (version, is_cld))) = key(source).filter(|_| loaded) {
-            let entry = best.entry(key).or_insert((version, is_cld, at));
-            if (version, is_cld) > (entry.0, entry.1) {
-                *entry = (version, is_cld, at);
+        if let Some((key, rank)) = key(source).filter(|_| loaded) {
+            let entry = best.entry(key).or_insert((rank, at));
+            if rank > entry.0 {
+                *entry = (rank, at);
             }
         }
     }
-    for (at, source) in sources.iter_mut().enumerate() {
-        let Some((key, _)) = key(source) else { continue };
-        let Some(&(.., chosen)) = best.get(&key) else { continue };
+    for at in 0..sources.len() {
+        let Some((key, (official, version, _))) = sources.get(at).and_then(key) else { continue };
+        let Some(&((best_official, best_version, _), chosen)) = best.get(&key) else { continue };
+        let taken = |at: usize| sources.get(at).and_then(|source| source.report.taken.as_ref());
+        let equivocates = (official, version) == (best_official, best_version)
+            && taken(at).zip(taken(chosen)).is_some_and(|(one, two)| !one.same_content(two));
+        let Some(source) = sources.get_mut(at) else { continue };
         match &mut source.report.outcome {
             Outcome::Loaded { .. } if chosen != at => {
-                let reason = "a newer container of the same name was taken".to_owned();
-                source.report.outcome = Outcome::PassedOver { reason };
+                source.report.outcome = if equivocates {
+                    let reason =
+                        format!("equivocation: version {version} was taken with other content");
+                    Outcome::Refused { reason, replaced: false }
+                } else {
+                    let reason = "a newer container of the same name was taken".to_owned();
+                    Outcome::PassedOver { reason }
+                };
+                source.report.taken = None;
                 source.texts.clear();
+                source.events.clear();
             }
             Outcome::Refused { replaced, .. } => *replaced = true,
             _ => {}
@@ -224,6 +388,11 @@ fn admit(
         counts.not_read = counts.lines;
         return Ok(counts);
     };
+    if !text.confinement.admits(format) {
+        counts.lines = Lines::count_in(&text.bytes);
+        counts.untrusted = counts.lines;
+        return Ok(counts);
+    }
     if format.grammar() == Grammar::Catalogue {
         // Binary: it has no lines.
         counts.lines = 1;
@@ -327,6 +496,10 @@ fn admit_lines<'t>(
         }
         if !format.is_read() {
             counts.not_read += 1;
+            continue;
+        }
+        if !text.confinement.admits_line(format, line.text) {
+            counts.untrusted += 1;
             continue;
         }
         match line.check().and_then(|()| builder.line(format, line.number, line.text)) {

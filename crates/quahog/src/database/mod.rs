@@ -8,21 +8,29 @@
 //! Only regular files are opened, and never waited for: a folder, FIFO, socket
 //! or device in a database folder is passed over and counted.
 
+mod confine;
 mod files;
+mod keys;
 mod load;
 mod report;
 
 mod decode;
 mod publish;
+mod versions;
 
 use std::path::PathBuf;
 
 use quahog_cvd::TrustStore;
+use quahog_cvd::detached::Anchors;
 use quahog_sig::{Format, Lines, Programs, PuaFilter, SetBuilder, SignatureSet};
 
 pub use decode::{Decoded, decode, guess_format};
+pub use keys::{read_anchors, read_source};
 pub use publish::{Fault, FaultIo, FileIo, PublishError, Stage, SystemIo, publish};
-pub use report::{Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
+pub use report::{
+    Counts, Event, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted,
+};
+pub use versions::{Replayed, Seen, Taken, Versions};
 
 /// What to load, and how strictly.
 #[derive(Clone, Debug)]
@@ -35,6 +43,28 @@ pub struct Config {
     pub(crate) official_only: bool,
     pub(crate) trust: TrustStore,
     pub(crate) limits: quahog_cvd::Limits,
+    pub(crate) anchors: Anchors,
+    pub(crate) sign: SignPolicy,
+    pub(crate) fips: bool,
+    pub(crate) versions: Versions,
+    pub(crate) max_age: u64,
+    pub(crate) now: Option<u64>,
+}
+
+/// When a `.cvd` must come with a detached signature (`.sign`).
+///
+/// One that is there must hold in any case, if there are
+/// [anchors](Config::anchors).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SignPolicy {
+    /// Never: the legacy signatures are enough.
+    LegacyAllowed,
+    /// Once one was valid for an earlier version of the database, as
+    /// [remembered](Config::remembered). Who withholds it gains nothing then.
+    #[default]
+    UntilFirstSign,
+    /// Always.
+    Required,
 }
 
 impl Config {
@@ -49,6 +79,12 @@ impl Config {
             official_only: false,
             trust: TrustStore::official(),
             limits: quahog_cvd::Limits::default(),
+            anchors: Anchors::new(),
+            sign: SignPolicy::default(),
+            fips: false,
+            versions: Versions::default(),
+            max_age: 7,
+            now: None,
         }
     }
 
@@ -90,6 +126,47 @@ impl Config {
     /// Whose containers are trusted; by default the official publisher's.
     pub fn trust(mut self, store: TrustStore) -> Config {
         self.trust = store;
+        self
+    }
+
+    /// The certificates that detached signatures are verified with; by default
+    /// there are none, and no `.sign` is looked at.
+    pub fn anchors(mut self, anchors: Anchors) -> Config {
+        self.anchors = anchors;
+        self
+    }
+
+    /// When a `.cvd` must come with a detached signature.
+    pub fn sign_policy(mut self, policy: SignPolicy) -> Config {
+        self.sign = policy;
+        self
+    }
+
+    /// Relies on MD5 and SHA-1 for nothing: every `.cvd` needs a `.sign`, and
+    /// lines that allow a file by its MD5 or SHA-1 are left out. Signatures that
+    /// *detect* by these digests load, for they trust nothing.
+    pub fn fips(mut self, fips: bool) -> Config {
+        self.fips = fips;
+        self
+    }
+
+    /// What was in force before; by default nothing is known, and no rollback can
+    /// be noticed.
+    pub fn remembered(mut self, versions: Versions) -> Config {
+        self.versions = versions;
+        self
+    }
+
+    /// After how many days `daily` is [stale](Event::Stale); by default after 7.
+    pub fn max_age(mut self, days: u64) -> Config {
+        self.max_age = days;
+        self
+    }
+
+    /// The time, in seconds since 1970-01-01 UTC, for build times and
+    /// certificates; by default the clock is asked.
+    pub fn now(mut self, seconds: u64) -> Config {
+        self.now = Some(seconds);
         self
     }
 

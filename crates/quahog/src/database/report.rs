@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::versions::Taken;
 use quahog_cvd::{Header, Trust};
 use quahog_sig::{Admission, Diagnostic, Format, Severity, Skip};
 
@@ -18,6 +19,14 @@ pub enum LoadError {
         path: PathBuf,
         /// What the system says.
         error: io::Error,
+    },
+    /// A file with keys or certificates does not hold any.
+    #[error("{}: {reason}", path.display())]
+    Keys {
+        /// The file, or the folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// There was nothing to load, or none of it could be.
     #[error("no signatures could be loaded from {}", list(.paths))]
@@ -55,6 +64,8 @@ pub struct LoadReport {
     pub files: Vec<FileReport>,
     /// Bad lines, the first hundred of each severity; all are counted.
     pub diagnostics: Vec<Diagnostic>,
+    /// What an operator should hear of, though nothing was refused for it.
+    pub events: Vec<Event>,
     detailed: [usize; 3],
 }
 
@@ -66,6 +77,12 @@ impl LoadReport {
             sum.add(&file.counts());
         }
         sum
+    }
+
+    /// When the newest signed database was built, in seconds since 1970-01-01
+    /// UTC: a gauge that stands still when updates no longer come.
+    pub fn newest_build_time(&self) -> Option<u64> {
+        self.files.iter().filter_map(|file| Some(file.taken.as_ref()?.build_time())).max()
     }
 
     /// Whether a file was refused that no sibling took the place of.
@@ -84,6 +101,73 @@ impl LoadReport {
     }
 }
 
+/// Something that is no error, and that an operator should hear of.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// A database skipped many versions since the last one in force.
+    Jump {
+        /// Its name.
+        database: String,
+        /// The version that was in force.
+        from: u32,
+        /// The version now.
+        to: u32,
+    },
+    /// The publisher recommends a newer engine.
+    Outdated {
+        /// The name of the database.
+        database: String,
+        /// The functionality level that it recommends.
+        flevel: u32,
+    },
+    /// A `.sign` that cannot be looked at, which is as if there were none.
+    SignUnread {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// `daily` was not built for some time: do updates still come?
+    Stale {
+        /// The name of the database.
+        database: String,
+        /// Its age.
+        days: u64,
+    },
+    /// A database is built in the future, by less than a day.
+    Ahead {
+        /// The name of the database.
+        database: String,
+        /// By how much.
+        seconds: u64,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Jump { database, from, to } => {
+                write!(f, "{database} went from version {from} to {to} at once")
+            }
+            Event::Outdated { database, flevel } => write!(
+                f,
+                "{database} is for functionality level {flevel}, and ours is {}",
+                quahog_sig::FLEVEL
+            ),
+            Event::SignUnread { path, reason } => {
+                write!(f, "{} is not looked at: {reason}", path.display())
+            }
+            Event::Stale { database, days } => {
+                write!(f, "{database} is {days} days old: do updates still come?")
+            }
+            Event::Ahead { database, seconds } => {
+                write!(f, "{database} is built {seconds} seconds from now: is the clock right?")
+            }
+        }
+    }
+}
+
 /// What became of one file.
 #[derive(Clone, Debug)]
 pub struct FileReport {
@@ -91,6 +175,8 @@ pub struct FileReport {
     pub path: PathBuf,
     /// What became of it.
     pub outcome: Outcome,
+    /// Name, version and signatures of a signed container that was taken.
+    pub taken: Option<Taken>,
     /// Its text: the file itself, or the members of a container.
     pub members: Vec<MemberReport>,
 }
@@ -198,6 +284,9 @@ pub struct Counts {
     /// Left out because their kind or target has no use, or because
     /// signatures of phishing or bytecode were not asked for.
     pub unused: u64,
+    /// Left out because their source may not say so, or because they rely on a
+    /// digest that is not relied upon.
+    pub untrusted: u64,
     /// Left out because they break the rules of their format.
     pub malformed: u64,
     /// Left out because of a word that is not known.
@@ -254,6 +343,7 @@ impl Counts {
             obsolete,
             pua,
             unused,
+            untrusted,
             malformed,
             unknown,
             unsupported,
@@ -270,6 +360,7 @@ impl Counts {
         self.obsolete += obsolete;
         self.pua += pua;
         self.unused += unused;
+        self.untrusted += untrusted;
         self.malformed += malformed;
         self.unknown += unknown;
         self.unsupported += unsupported;
@@ -293,6 +384,7 @@ impl fmt::Display for Counts {
             (self.obsolete, "obsolete"),
             (self.pua, "PUA"),
             (self.unused, "unused"),
+            (self.untrusted, "not for its source to say"),
             (self.malformed, "malformed"),
             (self.unknown, "unknown"),
             (self.unsupported, "unsupported"),

@@ -9,6 +9,7 @@ mod messages;
 mod programs;
 mod publish;
 mod real;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
