@@ -111,32 +111,7 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 /// Options whose feature has still to be built.
-<<<<<<< HEAD
-const NOT_BUILT: &[&str] = &[
-    "alert-macros",
-    "cvdcertsdir",
-    "fips-limits",
-    "image",
-    "max-ziptypercg",
-    "state",
-    "tree",
-    "trust",
-];
-||||||| 9e2c076
-const NOT_BUILT: &[&str] = &[
-    "alert-macros",
-    "cvdcertsdir",
-    "fips-limits",
-    "image",
-    "max-ziptypercg",
-    "nocerts",
-    "state",
-    "tree",
-    "trust",
-];
-=======
-const NOT_BUILT: &[&str] = &["alert-macros", "image", "max-ziptypercg", "nocerts", "tree"];
->>>>>>> cvd
+const NOT_BUILT: &[&str] = &["alert-macros", "image", "max-ziptypercg", "tree"];
 
 /// Options of clamscan that quahog will not have.
 const NOT_PLANNED: &[&str] = &[

@@ -4,16 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::slice;
 
-<<<<<<< HEAD
-use quahog::database::{Counts, FileReport, MemberReport, Outcome};
-use quahog::sig::{Capability, Diagnostic, ErrorKind, FLEVEL, Feature, Severity};
-||||||| 9e2c076
-use quahog::database::{Counts, FileReport, MemberReport, Outcome};
-use quahog::sig::{Diagnostic, ErrorKind, FLEVEL, Severity};
-=======
 use quahog::database::{Counts, FileReport, MemberReport, Outcome, Taken};
-use quahog::sig::{Diagnostic, ErrorKind, FLEVEL, Severity};
->>>>>>> cvd
+use quahog::sig::{Capability, Diagnostic, ErrorKind, FLEVEL, Feature, Severity};
 use quahog::{Engine, LoadError, LoadReport};
 
 use crate::Exit;

@@ -95,6 +95,8 @@ pub enum Format {
     Rar,
     /// A 7z archive.
     SevenZ,
+    /// A Symbian package.
+    Sis,
     /// A file compressed by COMPRESS.EXE.
     Szdd,
     /// A tar archive of any dialect.
@@ -145,6 +147,7 @@ impl Format {
         Format::Lzma,
         Format::Rar,
         Format::SevenZ,
+        Format::Sis,
         Format::Szdd,
         Format::Tar,
         Format::Xar,
@@ -157,6 +160,12 @@ impl Format {
     /// file type (lzip, LZ4, Zstandard, ...).
     pub fn recognize(bytes: &[u8]) -> Option<Format> {
         archive::recognize::recognize(bytes)
+    }
+
+    /// Whether an archive of this format starts here, by more than its magic.
+    /// For places in the middle of a file, where magic may stand by accident.
+    pub fn starts(self, bytes: &[u8]) -> bool {
+        archive::recognize::starts(self, bytes)
     }
 }
 
@@ -196,6 +205,7 @@ pub fn open(
         Format::Mail => mail::open(bytes, budget, visit),
         Format::Rar => archive::rar::open(bytes, budget, visit),
         Format::SevenZ => archive::sevenz::open(bytes, budget, visit),
+        Format::Sis => archive::sis::open(bytes, budget, visit),
         Format::Szdd => archive::szdd::open(bytes, budget, visit),
         Format::Tar => archive::tar::open(bytes, budget, visit),
         Format::Xar => archive::xar::open(bytes, budget, visit),

@@ -384,6 +384,21 @@ impl Engine {
         self.inner.identifier.by_content(bytes, by_head, &mut scratch.buffers, meter)
     }
 
+    /// Where archives and images of other types lie in a layer, by their magic
+    /// alone, and of which type each is: `CL_TYPE_ZIPSFX`, `CL_TYPE_ISO9660`...
+    ///
+    /// # Errors
+    ///
+    /// The meter called the scan off.
+    pub fn archives_inside(
+        &self,
+        bytes: &[u8],
+        scratch: &mut Scratch,
+        meter: &dyn Meter,
+    ) -> Result<Vec<(usize, FileType)>, Interrupted> {
+        self.inner.identifier.archives_inside(bytes, &mut scratch.buffers, meter)
+    }
+
     /// Whether an allow list names this layer or one around it.
     ///
     /// Costs a digest of each layer whose size is listed.

@@ -13,6 +13,7 @@ mod members;
 mod method;
 mod pkzip;
 mod stream;
+mod unrar;
 
 pub(crate) mod alz;
 pub(crate) mod ar;
@@ -32,6 +33,7 @@ pub(crate) mod lzma;
 pub(crate) mod rar;
 pub(crate) mod recognize;
 pub(crate) mod sevenz;
+pub(crate) mod sis;
 pub(crate) mod szdd;
 pub(crate) mod tar;
 pub(crate) mod xar;
@@ -138,6 +140,12 @@ const LARGEST_CHUNK: usize = 1 << 20;
 
 /// Input that is offered at once: a stream may consume bytes for nothing.
 const INPUT_CHUNK: usize = 256 << 10;
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
 
 /// A name that is UTF-8, or else a text with one byte for each character.
 fn decode_name<'p>(bytes: &'p [u8], upper: impl Fn(u8) -> char) -> std::borrow::Cow<'p, str> {

@@ -1,13 +1,15 @@
-//! RAR, of versions 2 to 5: what its headers say, and members that are stored.
+//! RAR, of versions 2 to 5: what its headers say, and its members.
 //!
-//! There is no free decoder for its methods, so that packed members are handed
-//! out without bytes; their names, sizes and encryption are evidence.
+//! Members that are encrypted, or packed by what [`unrar`](super::unrar) does
+//! not know, are handed out without bytes; their names, sizes and encryption
+//! are evidence.
 
 use std::borrow::Cow;
 
-use super::decode_name;
 use super::fields::{before_zero, range, u16_at, u32_at};
 use super::members::{Member, Members, Stop};
+use super::unrar::{Unpacker, Version};
+use super::{Ending, decode_name};
 use crate::{Budget, Shortfall, Visit};
 
 pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> Option<Shortfall> {
@@ -22,29 +24,59 @@ pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> 
     members.answer(result)
 }
 
-/// Hands out a member by what its header says.
-fn member(
-    members: &mut Members<'_, '_>,
-    member: Member<'_>,
-    is_stored: bool,
+/// What a header says of how a member is packed.
+struct How {
     is_folder: bool,
+    is_stored: bool,
+    is_solid: bool,
+    /// It begins in another volume.
+    is_rest: bool,
+    version: Option<Version>,
+}
+
+/// Hands out a member by what its header says.
+fn hand_out(
+    members: &mut Members<'_, '_>,
+    unpacker: &mut Option<Unpacker>,
+    member: Member<'_>,
+    how: &How,
     (data, whole): (&[u8], bool),
 ) -> Result<(), Stop> {
-    if is_folder {
-        members.empty(member)
+    if how.is_folder {
+        return members.empty(member);
     } else if member.encrypted {
-        members.closed(member, Shortfall::Encrypted)
-    } else if is_stored {
-        members.stored(member, data, whole)
-    } else {
-        members.closed(member, Shortfall::Unsupported)
+        return members.closed(member, Shortfall::Encrypted);
+    } else if how.is_rest {
+        return members.closed(member, Shortfall::Malformed);
+    } else if how.is_stored {
+        return members.stored(member, data, whole);
     }
+    let Some(version) = how.version else {
+        return members.closed(member, Shortfall::Unsupported);
+    };
+    // A solid member needs all before it.
+    if how.is_solid && unpacker.is_none() {
+        return members.closed(member, Shortfall::Malformed);
+    }
+    let mut decoder = unpacker.take().unwrap_or_default();
+    let size = member.size;
+    let mut complete = false;
+    members.decoded(member, data, |data, out, room, budget| {
+        let ending = decoder.unpack(version, how.is_solid, data, out, (size, room), budget);
+        complete = ending == Ending::Complete;
+        ending
+    })?;
+    if complete {
+        *unpacker = Some(decoder);
+    }
+    Ok(())
 }
 
 /// Walks the headers `checksum:2 type:1 flags:2 length:2`, behind which stand
 /// as many bytes as the next field says where a flag tells so.
 fn walk_4(bytes: &[u8], members: &mut Members<'_, '_>) -> Result<(), Stop> {
     let mut at = 0_usize;
+    let mut unpacker = Some(Unpacker::default());
     while let Some(block) = bytes.get(at..).filter(|block| block.len() >= 7) {
         let kind = block.get(2).copied().unwrap_or_default();
         let (Some(flags), Some(length)) = (u16_at(block, 3), u16_at(block, 5)) else { break };
@@ -63,8 +95,18 @@ fn walk_4(bytes: &[u8], members: &mut Members<'_, '_>) -> Result<(), Stop> {
                 let data = range(block, length as u64, data_size);
                 let mut entry = Member::titled(file.name).sizes(file.packed_size, file.size);
                 (entry.crc32, entry.encrypted) = (Some(file.crc32), flags & 4 != 0);
-                let is_folder = flags & 0xe0 == 0xe0;
-                member(members, entry, file.method == 0x30, is_folder, data)?;
+                let how = How {
+                    is_folder: flags & 0xe0 == 0xe0,
+                    is_stored: file.method == 0x30,
+                    is_solid: flags & 0x10 != 0,
+                    is_rest: flags & 1 != 0,
+                    version: match file.version {
+                        20 | 26 => Some(Version::Two),
+                        29 | 36 => Some(Version::Three),
+                        _ => None,
+                    },
+                };
+                hand_out(members, &mut unpacker, entry, &how, data)?;
             }
             0x7b => return Ok(()),
             _ if flags & 0x8000 != 0 => data_size = u32_at(header, 7).unwrap_or(0).into(),
@@ -82,6 +124,7 @@ struct File4<'b> {
     packed_size: u64,
     size: u64,
     crc32: u32,
+    version: u8,
     method: u8,
 }
 
@@ -103,6 +146,7 @@ impl<'b> File4<'b> {
             packed_size,
             size,
             crc32: u32_at(header, 16)?,
+            version: *header.get(24)?,
             method: *header.get(25)?,
         })
     }
@@ -111,6 +155,7 @@ impl<'b> File4<'b> {
 /// Walks the headers `checksum:4 length type flags [extra] [data]`.
 fn walk_5(bytes: &[u8], members: &mut Members<'_, '_>) -> Result<(), Stop> {
     let mut rest = bytes;
+    let mut unpacker = Some(Unpacker::default());
     while rest.len() > 7 {
         let mut fields = rest.get(4..).unwrap_or_default();
         let length = number(&mut fields).and_then(|length| usize::try_from(length).ok());
@@ -130,8 +175,14 @@ fn walk_5(bytes: &[u8], members: &mut Members<'_, '_>) -> Result<(), Stop> {
                 let extra = extra.and_then(|at| whole_header.get(at..)).unwrap_or_default();
                 let mut entry = Member::named(file.name).sizes(block.data_size, file.size);
                 (entry.crc32, entry.encrypted) = (file.crc32, is_encrypted(extra));
-                let is_stored = file.compression >> 7 & 7 == 0;
-                member(members, entry, is_stored, file.is_folder, (data, whole))?;
+                let how = How {
+                    is_folder: file.is_folder,
+                    is_stored: file.compression >> 7 & 7 == 0,
+                    is_solid: file.compression & 0x40 != 0,
+                    is_rest: block.is_rest,
+                    version: (file.compression & 0x3f == 0).then_some(Version::Five),
+                };
+                hand_out(members, &mut unpacker, entry, &how, (data, whole))?;
             }
             4 => return Err(Shortfall::Encrypted.into()),
             5 => return Ok(()),
@@ -149,6 +200,7 @@ struct Block5 {
     kind: u64,
     extra_size: usize,
     data_size: u64,
+    is_rest: bool,
 }
 
 impl Block5 {
@@ -156,7 +208,7 @@ impl Block5 {
         let (kind, flags) = (number(header)?, number(header)?);
         let extra_size = if flags & 1 != 0 { usize::try_from(number(header)?).ok()? } else { 0 };
         let data_size = if flags & 2 != 0 { number(header)? } else { 0 };
-        Some(Block5 { kind, extra_size, data_size })
+        Some(Block5 { kind, extra_size, data_size, is_rest: flags & 8 != 0 })
     }
 }
 
@@ -186,7 +238,7 @@ impl<'b> File5<'b> {
         let length = usize::try_from(number(header)?).ok()?;
         Some(File5 {
             name: header.get(..length)?,
-            size: if flags & 8 != 0 { 0 } else { size },
+            size: if flags & 8 != 0 { u64::MAX } else { size },
             crc32,
             compression,
             is_folder: flags & 1 != 0,

@@ -36,7 +36,7 @@ use memchr::memmem;
 use super::cipher::{self, Cipher};
 use super::fields::{u16_at, u32_at, u64_at};
 use super::method::{self, Packed};
-use super::{Ending, Inflater, Stop, decode_name};
+use super::{Ending, Inflater, Stop, crc32, decode_name};
 use crate::{Budget, Entry, Part, Shortfall, Visit};
 
 pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> Option<Shortfall> {
@@ -663,12 +663,6 @@ fn unknown_length(rest: &[u8]) -> usize {
         at += MARK.len();
     }
     rest.len()
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = flate2::Crc::new();
-    crc.update(bytes);
-    crc.sum()
 }
 
 /// Whether members of this method can be opened.

@@ -32,6 +32,7 @@ const BEGINNINGS: &[&[u8]] = &[
     b"Rar!\x1a\x07\x01\0",
     b"SZDD\x88\xf0\x27\x33A\0\0\x10\0\0",
     b"xar!\0\x1c\0\x01",
+    b"\x7a\x1a\x20\x10............\x0c\0\0\0",
     b"\x01CD001\x01",
     b"",
 ];

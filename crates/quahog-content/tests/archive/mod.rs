@@ -9,6 +9,7 @@ mod korean;
 mod lha;
 mod rar;
 mod sevenz;
+mod sis;
 mod streams;
 mod tar;
 mod xar;

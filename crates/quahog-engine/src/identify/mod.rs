@@ -121,6 +121,38 @@ impl Identifier {
         })
     }
 
+    /// Where in the bytes archives of other types lie by their magic, first
+    /// what stands first.
+    ///
+    /// Takes a pass over the bytes for each pattern of such a type.
+    ///
+    /// # Errors
+    ///
+    /// The meter called the scan off.
+    pub(crate) fn archives_inside(
+        &self,
+        bytes: &[u8],
+        buffers: &mut Buffers,
+        meter: &dyn Meter,
+    ) -> Result<Vec<(usize, FileType)>, Interrupted> {
+        let mut found = Vec::new();
+        for magic in self.set.magics() {
+            if magic.kind != MagicKind::Pattern || !is_archive_inside(magic.file_type) {
+                continue;
+            }
+            let Some(starts) = starts(magic.offset, bytes.len()) else { continue };
+            meter.tick(bytes.len() as u64 / 32)?;
+            let mut add = |start: usize, _| {
+                found.push((start, magic.file_type));
+                found.len() < MAX_INSIDE
+            };
+            verify::visit(magic.pattern, bytes, starts, buffers, meter, &mut add)?;
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
     /// The wanted types whose patterns match.
     fn by_pattern(
         &self,
@@ -177,6 +209,29 @@ fn matches_at_start(pattern: Pattern<'_>, head: &[u8], offset: quahog_sig::model
     })
 }
 
+/// Archives and images whose magic may stand anywhere in another file.
+fn is_archive_inside(file_type: FileType) -> bool {
+    use FileType as F;
+    matches!(
+        file_type,
+        F::ZIPSFX
+            | F::RARSFX
+            | F::CABSFX
+            | F::ARJSFX
+            | F::SEVENZSFX
+            | F::EGGSFX
+            | F::NULSFT
+            | F::AUTOIT
+            | F::ISHIELD_MSI
+            | F::ISO9660
+            | F::UDF
+            | F::DMG
+    )
+}
+
+/// Places inside a file that are looked at, as archives.
+const MAX_INSIDE: usize = 10_000;
+
 /// Types that a pattern finds *inside* something else: they are carved out
 /// there and do not say what the whole is.
 fn is_embedded(file_type: FileType) -> bool {
@@ -195,6 +250,8 @@ fn is_embedded(file_type: FileType) -> bool {
             | F::PDF
             | F::MBR
             | F::DMG
+            | F::ISO9660
+            | F::UDF
     )
 }
 
@@ -311,5 +368,19 @@ mod tests {
         ] {
             assert_eq!(inside(&page, by_head), expected, "{by_head}");
         }
+    }
+
+    #[test]
+    fn archives_are_found_at_every_place_where_they_may_start() {
+        let identifier = Identifier::new(&SignatureSet::default()).unwrap();
+        let bytes = b"PK\x03\x04..PK\x03\x04..7z\xbc\xaf\x27\x1c..MSCF\0\0\0\0.";
+        let found = identifier.archives_inside(bytes, &mut Buffers::default(), &Unmetered);
+        let expected = [
+            (0, FileType::ZIPSFX),
+            (6, FileType::ZIPSFX),
+            (12, FileType::SEVENZSFX),
+            (20, FileType::CABSFX),
+        ];
+        assert_eq!(found.unwrap(), expected);
     }
 }

@@ -255,6 +255,7 @@ impl<'w> Walk<'w> {
         }
         self.handled(own, depth)?;
         self.program_inside(own, depth)?;
+        self.archives_inside(own, depth, origin.is_cut)?;
         if (by_head == FileType::HTML || inside.html) && !self.settings.normalize {
             return self.look(own, Look::Html, "raw");
         }
@@ -367,6 +368,68 @@ impl<'w> Walk<'w> {
         let inner = Depth { layers: depth.layers + 2, containers: depth.containers + 1, ..depth };
         let assumed = Some(FileType::MSEXE);
         self.piece(bytes, assumed, &around, inner, format!("program at {start}"))
+    }
+
+    /// Walks the archives that lie inside a layer behind its start: those of
+    /// programs that unpack themselves, those behind pictures, and images of
+    /// discs, whose magic stands far behind their start.
+    ///
+    /// Formats whose stored members are layers anyway are not searched, as
+    /// clamscan 1.4.6 leaves most of them out. What only looks like an archive
+    /// is no shortfall.
+    fn archives_inside(
+        &mut self,
+        layer: &Layer<'_>,
+        depth: Depth,
+        is_cut: bool,
+    ) -> ControlFlow<()> {
+        use FileType as F;
+        let searched = !matches!(
+            layer.file_type(),
+            F::ZIP | F::GZ | F::POSIX_TAR | F::OLD_TAR | F::CPIO_CRC | F::CPIO_NEWC | F::CPIO_ODC
+        ) && !is_office(layer.file_type());
+        if !searched || !self.settings.archives {
+            return ControlFlow::Continue(());
+        }
+        let meter = BudgetMeter::new(self.budget);
+        let found = match self.engine.archives_inside(layer.bytes(), self.scratch, &meter) {
+            Ok(found) => found,
+            Err(Interrupted) => return self.interrupted(),
+        };
+        let mut zip_seen = false;
+        for (start, file_type) in found {
+            let (file_type, format, start) = match file_type {
+                F::ZIPSFX => (F::ZIP, Format::Zip, start),
+                F::RARSFX => (F::RAR, Format::Rar, start),
+                F::CABSFX => (F::MSCAB, Format::Cabinet, start),
+                F::ARJSFX => (F::ARJ, Format::Arj, start),
+                F::SEVENZSFX => (F::SEVENZ, Format::SevenZ, start),
+                F::EGGSFX => (F::EGG, Format::Egg, start),
+                // Its descriptors have sectors before them.
+                F::ISO9660 => (F::ISO9660, Format::Iso, 0),
+                _ => {
+                    self.missing(Shortfall::Unsupported);
+                    continue;
+                }
+            };
+            let Some(bytes) = layer.bytes().get(start..) else { continue };
+            let own_start = start == 0 && format != Format::Iso;
+            if own_start || zip_seen && format == Format::Zip || !format.starts(bytes) {
+                continue;
+            }
+            // Its walk takes in what follows too.
+            zip_seen |= format == Format::Zip;
+            if let Err(shortfall) = self.budget.part() {
+                self.missing(shortfall);
+                return ControlFlow::Break(());
+            }
+            self.path.push(format!("{} at {start}", file_type.name().to_ascii_lowercase()));
+            let inside = Layer::new(bytes, file_type, Some(layer));
+            let flow = self.open(&inside, depth, is_cut);
+            self.path.pop();
+            flow?;
+        }
+        ControlFlow::Continue(())
     }
 
     /// Walks the layer again as each type that a signature asks for, unless it
@@ -826,11 +889,10 @@ impl<'w> Walk<'w> {
             F::OLD_TAR | F::POSIX_TAR => when(self.settings.archives, Format::Tar),
             F::RAR | F::RARSFX => when(self.settings.archives, Format::Rar),
             F::SEVENZ | F::SEVENZSFX => when(self.settings.archives, Format::SevenZ),
+            F::SIS => when(self.settings.archives, Format::Sis),
             F::XAR => when(self.settings.archives, Format::Xar),
             F::XZ => when(self.settings.archives, Format::Xz),
-            F::APM | F::DMG | F::GPT | F::MBR | F::SIS | F::UDF => {
-                missing_when(self.settings.archives)
-            }
+            F::APM | F::DMG | F::GPT | F::MBR | F::UDF => missing_when(self.settings.archives),
             F::BINHEX => when(self.settings.mail, Format::BinHex),
             F::TNEF => when(self.settings.mail, Format::Tnef),
             F::UUENCODED => when(self.settings.mail, Format::Uuencode),
@@ -878,6 +940,12 @@ fn excerpt(span: Option<&Range<usize>>, layer: &Layer<'_>) -> Vec<u8> {
 
 /// Bytes of a match that are shown.
 const MAX_EXCERPT: usize = 32;
+/// Whether layers of this type are zips of office documents.
+fn is_office(file_type: FileType) -> bool {
+    use FileType as F;
+    matches!(file_type, F::OOXML_WORD | F::OOXML_PPT | F::OOXML_XL | F::OOXML_HWP)
+}
+
 /// Whether a layer lies inside itself: what it holds was seen on the way.
 fn holds_itself(layer: &Layer<'_>) -> bool {
     let around = std::iter::successors(layer.parent(), |layer| layer.parent());

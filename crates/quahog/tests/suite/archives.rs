@@ -52,3 +52,50 @@ fn the_depth_counts_the_outermost_container() {
     assert_eq!(found(&nested(3), limits), (3, vec![Shortfall::Depth]));
     assert_eq!(found(TOKEN, Limits { container_depth: 0, ..limits }), (1, vec![]));
 }
+
+/// A picture that is no picture, but is typed as one.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n.......................................";
+
+fn objects(input: &[u8]) -> Vec<String> {
+    let report = live(&database()).scanner_with(Settings::default().all_matches(true)).scan(input);
+    let mut objects: Vec<_> = report.detections().iter().map(|d| d.object().to_owned()).collect();
+    objects.sort();
+    objects
+}
+
+#[test]
+fn archives_behind_other_files_are_opened() {
+    for host in [PNG, b"\x7fELF............", b"some text\n", b"\x01\x02\0\x01\0\x01.."] {
+        let bytes = [host, &zip(TOKEN)].concat();
+        // In the bytes as they are, and in the member.
+        let inside = format!("zip at {}!a.bin", host.len());
+        assert_eq!(objects(&bytes), ["", inside.as_str()]);
+    }
+    // All members of the zip are its walk's, and magic alone is no archive.
+    let bytes = [PNG, &zip(TOKEN), &zip(TOKEN), b"Rar!\x1a\x07\0...7z\xbc\xaf\x27\x1c"].concat();
+    assert_eq!(found(&bytes, Limits::default()), (2, vec![]));
+    // Stored members of a tar are opened by its own walk.
+    assert_eq!(found(&cpio(&zip(TOKEN)), Limits::default()).0, 3);
+}
+
+#[test]
+fn a_disc_that_holds_itself_is_opened_once() {
+    const SECTOR: usize = 2048;
+    let both = |value: usize| [(value as u32).to_le_bytes(), (value as u32).to_be_bytes()].concat();
+    let record = |name: &[u8], sector, size, flags: u8| {
+        let head = [&[34, 0][..], &both(sector), &both(size), &[0; 7], &[flags], &[0; 6]].concat();
+        [&head[..], &[1], name].concat()
+    };
+    let mut image = vec![0; 16 * SECTOR];
+    let mut push = |sector: &[u8]| {
+        image.extend(sector);
+        image.resize(image.len().next_multiple_of(SECTOR), 0);
+    };
+    push(&[b"\x01CD001\x01", &[0; 149][..], &record(&[0], 18, SECTOR, 2)].concat());
+    push(b"\xffCD001\x01");
+    push(&[record(b"A", 0, 20 * SECTOR, 0), record(b"B", 19, TOKEN.len(), 0)].concat());
+    push(TOKEN);
+    let objects = objects(&image);
+    // The image, the file in it, and the image in it, which is looked at too.
+    assert_eq!(objects, ["", "iso9660 at 0!A", "iso9660 at 0!B"]);
+}
