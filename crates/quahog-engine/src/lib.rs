@@ -44,6 +44,7 @@ mod logic;
 
 pub mod explain;
 
+mod cost;
 mod digest;
 mod lists;
 mod literal;
@@ -56,6 +57,7 @@ mod verify;
 mod yara;
 
 pub use crate::context::{Layer, Look, PartEntry, PictureHasher};
+pub use crate::cost::{Cost, costs};
 pub use crate::engine::{
     BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, Undecided,
     is_weak,

@@ -15,20 +15,20 @@ use super::files::{self, NotRead, Opened};
 use super::{Config, Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
 
 /// Text to be read line by line.
-struct Text {
+pub(super) struct Text {
     /// `file` or `container/member`.
-    name: String,
-    format: Option<Format>,
-    bytes: Bytes,
+    pub(super) name: String,
+    pub(super) format: Option<Format>,
+    pub(super) bytes: Bytes,
 }
 
 /// A file on its way.
-struct Source {
-    report: FileReport,
-    official: bool,
-    texts: Vec<Text>,
+pub(super) struct Source {
+    pub(super) report: FileReport,
+    pub(super) official: bool,
+    pub(super) texts: Vec<Text>,
     /// Name and version, for choosing among containers of the same name.
-    container: Option<(String, Kind, u32)>,
+    pub(super) container: Option<(String, Kind, u32)>,
 }
 
 pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadError> {
@@ -90,13 +90,13 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
 }
 
 /// Lines that say something.
-fn lines(text: &Text) -> impl Iterator<Item = Line<'_>> {
+pub(super) fn lines(text: &Text) -> impl Iterator<Item = Line<'_>> {
     Lines::new(&text.bytes).filter(|line| !line.is_blank() && !line.is_comment())
 }
 
 /// Looks at one file. `named` means that the caller named it, and it was not
 /// found in a folder.
-fn source(config: &Config, opened: Opened, named: bool) -> Option<Source> {
+pub(super) fn source(config: &Config, opened: Opened, named: bool) -> Option<Source> {
     let Opened { path, name, result } = opened;
     let report = |outcome| FileReport { path: path.clone(), outcome, members: Vec::new() };
     let plain = |outcome| {
@@ -179,7 +179,7 @@ fn open_container(
 
 /// Of containers of one name in one folder takes the newest that verified; of
 /// equal versions the `.cld`.
-fn choose(sources: &mut [Source]) {
+pub(super) fn choose(sources: &mut [Source]) {
     let mut best: HashMap<(std::path::PathBuf, String), (u32, bool, usize)> = HashMap::new();
     let key = |source: &Source| {
         let (stem, kind, version) = source.container.as_ref()?;
@@ -211,7 +211,7 @@ fn choose(sources: &mut [Source]) {
 }
 
 /// Reads the lines of one text.
-fn admit(
+pub(super) fn admit(
     config: &Config,
     text: &Text,
     official: bool,

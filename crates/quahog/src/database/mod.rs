@@ -10,6 +10,8 @@
 
 mod files;
 mod load;
+mod machine;
+pub(crate) mod parts;
 mod report;
 
 mod decode;
@@ -22,7 +24,9 @@ use quahog_sig::{Format, Lines, Programs, PuaFilter, SetBuilder, SignatureSet};
 
 pub use decode::{Decoded, decode, guess_format};
 pub use publish::{Fault, FaultIo, FileIo, PublishError, Stage, SystemIo, publish};
-pub use report::{Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted};
+pub use report::{
+    Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, RefusedForCost, Trusted,
+};
 
 /// What to load, and how strictly.
 #[derive(Clone, Debug)]

@@ -55,6 +55,9 @@ pub struct LoadReport {
     pub files: Vec<FileReport>,
     /// Bad lines, the first hundred of each severity; all are counted.
     pub diagnostics: Vec<Diagnostic>,
+    /// Signatures that `live` left out for what they would cost, the first
+    /// hundred; all are counted in [`Counts::refused`].
+    pub refused: Vec<RefusedForCost>,
     detailed: [usize; 3],
 }
 
@@ -75,6 +78,19 @@ impl LoadReport {
             .any(|file| matches!(file.outcome, Outcome::Refused { replaced: false, .. }))
     }
 
+    /// A report of one file, of which no line was read.
+    pub(crate) fn of(file: FileReport) -> LoadReport {
+        LoadReport { files: vec![file], ..LoadReport::default() }
+    }
+
+    /// Adds the report of another load.
+    pub(crate) fn join(&mut self, other: LoadReport) {
+        self.files.extend(other.files);
+        other.diagnostics.into_iter().for_each(|diagnostic| self.keep(diagnostic));
+        let room = DETAILED.saturating_sub(self.refused.len());
+        self.refused.extend(other.refused.into_iter().take(room));
+    }
+
     pub(crate) fn keep(&mut self, diagnostic: Diagnostic) {
         let kept = &mut self.detailed[diagnostic.error.kind().severity() as usize];
         if *kept < DETAILED {
@@ -82,6 +98,19 @@ impl LoadReport {
             self.diagnostics.push(diagnostic);
         }
     }
+}
+
+/// A signature that was left out for what it would cost.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
+pub struct RefusedForCost {
+    /// Its name.
+    pub name: String,
+    /// Its database: a file name, or `container/member`.
+    pub source: String,
+    /// Its line there.
+    pub line: u32,
+    /// Why: `a literal of 2 bytes, 00 00, stands at 3.1 % of places`.
+    pub reason: String,
 }
 
 /// What became of one file.
@@ -206,6 +235,8 @@ pub struct Counts {
     pub unsupported: u64,
     /// Lines of a format that this version does not read yet.
     pub not_read: u64,
+    /// Left out for what they would cost.
+    pub refused: u64,
 }
 
 impl Counts {
@@ -258,6 +289,7 @@ impl Counts {
             unknown,
             unsupported,
             not_read,
+            refused,
         } = other;
         self.lines += lines;
         self.blank += blank;
@@ -274,6 +306,7 @@ impl Counts {
         self.unknown += unknown;
         self.unsupported += unsupported;
         self.not_read += not_read;
+        self.refused += refused;
     }
 }
 
@@ -297,6 +330,7 @@ impl fmt::Display for Counts {
             (self.unknown, "unknown"),
             (self.unsupported, "unsupported"),
             (self.not_read, "not yet read"),
+            (self.refused, "refused for their cost"),
         ];
         for (count, word) in left_out.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {word}")?;
