@@ -354,7 +354,10 @@ pub(super) fn build(
     }
     if let Some(engine) = running.engine() {
         let (from, to) = (engine.stats().n_signatures as u64, total as u64);
-        if is_shrunk(&config.admission, from, to) {
+        // A few ignored names are somebody's will; a list that names everything
+        // is a mistake.
+        let ignored = report.counts().ignored.min(MIN_IGNORED.max(from / 100));
+        if is_shrunk(&config.admission, from, to + ignored) {
             return fail(vec![Refusal::Shrunk { source: String::new(), from, to }], events);
         }
     }
@@ -411,7 +414,8 @@ impl Source<'_> {
         let is_container = header.is_some_and(|header| header.dsig().is_some());
         let refusal = self.threshold(config, is_container, lines, &counts).or_else(|| {
             let from = previous?.segment.signatures().len() as u64;
-            let to = set.len() as u64;
+            // What somebody ignores is not lost.
+            let to = set.len() as u64 + counts.ignored + counts.refused;
             is_shrunk(&config.admission, from, to).then_some(Refusal::Shrunk { source, from, to })
         });
         match refusal {
@@ -565,6 +569,9 @@ fn spaced(bytes: &[u8]) -> String {
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// Ignored signatures that are never too many.
+const MIN_IGNORED: u64 = 10;
 
 /// Whether less than the least share is left.
 fn is_shrunk(admission: &AdmissionConfig, from: u64, to: u64) -> bool {
