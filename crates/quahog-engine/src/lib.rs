@@ -45,6 +45,7 @@ mod logic;
 pub mod explain;
 
 mod certificate;
+mod cost;
 mod digest;
 mod icon;
 mod lists;
@@ -58,6 +59,7 @@ mod verify;
 mod yara;
 
 pub use crate::context::{Layer, Look, PartEntry, PictureHasher};
+pub use crate::cost::{Cost, costs};
 pub use crate::engine::{
     BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, Undecided,
     is_weak,

@@ -42,7 +42,7 @@ pub use quahog_sig as sig;
 pub use quahog_sig::Capability;
 
 pub use crate::database::{Config, Database, LoadError, LoadReport};
-pub use crate::live::{Live, Snapshot};
+pub use crate::live::{Config as LiveConfig, Event, Live, Observer, Snapshot};
 pub use crate::scan::{
     Completeness, Detection, Input, Missing, ScanReport, Scanner, Settings, Verdict, scan_batch,
 };

@@ -22,27 +22,28 @@ use super::{
 };
 
 /// Text to be read line by line.
-struct Text {
+pub(super) struct Text {
     /// `file` or `container/member`.
-    name: String,
-    format: Option<Format>,
-    bytes: Bytes,
+    pub(super) name: String,
+    pub(super) format: Option<Format>,
+    pub(super) bytes: Bytes,
     /// What its source may say.
-    confinement: Confinement,
+    pub(super) confinement: Confinement,
 }
 
 /// A file on its way.
-struct Source {
-    report: FileReport,
-    official: bool,
-    texts: Vec<Text>,
+pub(super) struct Source {
+    pub(super) report: FileReport,
+    pub(super) official: bool,
+    pub(super) texts: Vec<Text>,
     /// For choosing among containers of the same name.
-    container: Option<Container>,
-    events: Vec<Event>,
+    pub(super) container: Option<Container>,
+    pub(super) events: Vec<Event>,
 }
 
 /// What decides between containers.
-struct Container {
+#[derive(Clone, Debug)]
+pub(super) struct Container {
     /// The database, in lower case.
     name: String,
     kind: Kind,
@@ -115,13 +116,13 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
 }
 
 /// Lines that say something.
-fn lines(text: &Text) -> impl Iterator<Item = Line<'_>> {
+pub(super) fn lines(text: &Text) -> impl Iterator<Item = Line<'_>> {
     Lines::new(&text.bytes).filter(|line| !line.is_blank() && !line.is_comment())
 }
 
 /// Looks at one file. `named` means that the caller named it, and it was not
 /// found in a folder.
-fn source(config: &Config, opened: Opened, named: bool) -> Option<Source> {
+pub(super) fn source(config: &Config, opened: Opened, named: bool) -> Option<Source> {
     let Opened { path, name, result } = opened;
     let plain = |outcome| {
         let report = FileReport { path: path.clone(), outcome, taken: None, members: Vec::new() };
@@ -329,7 +330,7 @@ const DAY: u64 = 24 * HOUR;
 ///
 /// Another content under the version that was taken is refused: one of the two
 /// is not what everybody has.
-fn choose(sources: &mut [Source]) {
+pub(super) fn choose(sources: &mut [Source]) {
     type Rank = (bool, u32, bool);
     let mut best: HashMap<(PathBuf, String), (Rank, usize)> = HashMap::new();
     let key = |source: &Source| {
@@ -375,7 +376,7 @@ fn choose(sources: &mut [Source]) {
 }
 
 /// Reads the lines of one text.
-fn admit(
+pub(super) fn admit(
     config: &Config,
     text: &Text,
     official: bool,

@@ -12,6 +12,8 @@ mod confine;
 mod files;
 mod keys;
 mod load;
+mod machine;
+pub(crate) mod parts;
 mod report;
 
 mod decode;
@@ -28,7 +30,8 @@ pub use decode::{Decoded, decode, guess_format};
 pub use keys::{read_anchors, read_source};
 pub use publish::{Fault, FaultIo, FileIo, PublishError, Stage, SystemIo, publish};
 pub use report::{
-    Counts, Event, FileReport, LoadError, LoadReport, MemberReport, Outcome, Trusted,
+    Counts, Event, FileReport, LoadError, LoadReport, MemberReport, Outcome, RefusedForCost,
+    Trusted,
 };
 pub use versions::{Replayed, Seen, Taken, Versions};
 

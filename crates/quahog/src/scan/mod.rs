@@ -54,7 +54,15 @@ impl Scanner {
     #[must_use = "a report that nobody reads is mail that nobody judged"]
     pub fn scan(&mut self, input: &[u8]) -> ScanReport {
         let snapshot = self.live.snapshot();
-        self.scan_with(&snapshot, input)
+        let shared = self.live.shared();
+        if !shared.shadow().is_active() {
+            return self.scan_with(&snapshot, input);
+        }
+        let started = std::time::Instant::now();
+        let report = self.scan_with(&snapshot, input);
+        let took = started.elapsed();
+        self.live.shared().shadow().offer(input, &self.settings, &report, took);
+        report
     }
 
     /// Looks at `input` and says why the signatures of a name match it, or how
@@ -83,8 +91,11 @@ impl Scanner {
             return ScanReport::unavailable(snapshot.generation());
         };
         let budget = budget(&self.settings, engine);
-        let walk = walk::Walk::new(engine, &self.settings, &budget, &mut self.scratch);
-        walk.run(input).into_report(snapshot.generation(), engine.fingerprint())
+        let walk = walk::Walk::new(engine, &self.settings, &budget, &mut self.scratch)
+            .muted(snapshot.mask());
+        let findings = walk.run(input);
+        self.live.shared().count(snapshot, input, &findings.signatures);
+        findings.into_report(snapshot.generation(), engine.fingerprint())
     }
 }
 

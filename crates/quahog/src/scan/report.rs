@@ -152,6 +152,8 @@ pub(crate) struct Findings {
     missing: Vec<Missing>,
     n_missing: u64,
     pub(crate) stats: ScanStats,
+    /// The signatures of the detections: their segment, and who they are.
+    pub(crate) signatures: Vec<(usize, quahog_sig::SigId)>,
 }
 
 impl Findings {

@@ -17,6 +17,7 @@ use quahog_sig::{SigId, SigKind};
 use super::explain::Explained;
 use super::report::{Detection, Findings};
 use super::{Input, Settings};
+use crate::live::Mask;
 
 /// Detections that are kept; what comes after them changes no verdict.
 const MAX_DETECTIONS: usize = 1_000;
@@ -40,6 +41,8 @@ pub(crate) struct Walk<'w> {
     /// Signatures that are to be explained, and what was found of them.
     watched: &'w [(usize, SigId)],
     explained: Vec<Explained>,
+    /// Signatures that are silenced.
+    mask: Option<&'w Mask>,
 }
 
 /// How deep a layer lies.
@@ -111,6 +114,7 @@ impl<'w> Walk<'w> {
             limit_alerted: false,
             watched: &[],
             explained: Vec::new(),
+            mask: None,
         }
     }
 
@@ -123,6 +127,12 @@ impl<'w> Walk<'w> {
     pub(crate) fn run_explained(mut self, input: &[u8]) -> (Findings, Vec<Explained>) {
         self.walk(input);
         (self.findings, self.explained)
+    }
+
+    /// Takes no notice of the signatures that are silenced.
+    pub(crate) fn muted(mut self, mask: &'w Mask) -> Walk<'w> {
+        self.mask = Some(mask);
+        self
     }
 
     pub(crate) fn run(mut self, input: &[u8]) -> Findings {
@@ -797,6 +807,9 @@ impl<'w> Walk<'w> {
         }
         let mut hidden_by: Option<&Hit> = None;
         for hit in hits {
+            if self.mask.is_some_and(|mask| mask.is_muted(hit.segment, hit.id)) {
+                continue;
+            }
             // In first-match mode a weak plain pattern ends the search of its
             // window for others (clamscan 1.4.6, case `order-005`).
             if hidden_by.is_some_and(|weak| weak.hides(hit)) {
@@ -813,6 +826,11 @@ impl<'w> Walk<'w> {
                 && !self.handlers.contains(&handler)
             {
                 self.handlers.push(handler);
+            }
+            let signature = (hit.segment, hit.id);
+            let known = &mut self.findings.signatures;
+            if known.len() < MAX_DETECTIONS && !known.contains(&signature) {
+                known.push(signature);
             }
             let detection = self.detection(hit, view);
             if detection.weak && !self.settings.heuristic_precedence {

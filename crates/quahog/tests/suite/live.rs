@@ -21,7 +21,7 @@ fn no_engine_is_unavailable_and_not_clean() {
     assert_eq!(report.verdict(), Verdict::Unavailable);
     assert!(matches!(report.completeness(), Completeness::Incomplete(_)));
     assert_eq!(report.fingerprint(), None);
-    assert_eq!(live.promote(generation(1)), 1);
+    assert_eq!(live.replace(generation(1)), 1);
     assert_eq!(names(&live.scanner().scan(INPUT)), ["Gen.1.UNOFFICIAL"]);
 }
 
@@ -30,7 +30,7 @@ fn a_scanner_notices_a_promotion_before_the_next_message() {
     let live = Live::new(generation(0));
     let mut scanner = live.scanner();
     let before = scanner.scan(INPUT);
-    live.promote(generation(1));
+    live.replace(generation(1));
     let after = scanner.scan(INPUT);
     assert_eq!((names(&before), before.generation()), (vec!["Gen.0.UNOFFICIAL"], 0));
     assert_eq!((names(&after), after.generation()), (vec!["Gen.1.UNOFFICIAL"], 1));
@@ -59,7 +59,7 @@ fn every_report_is_of_one_generation_while_engines_change() {
             })
             .collect();
         for round in 1..2_000 {
-            assert_eq!(live.promote(engines[round % 4].clone()), round as u64);
+            assert_eq!(live.replace(engines[round % 4].clone()), round as u64);
         }
         done.store(true, Ordering::Relaxed);
         readers.into_iter().for_each(|reader| reader.join().expect("no reader fails"));

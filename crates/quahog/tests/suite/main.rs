@@ -3,6 +3,8 @@
 mod archives;
 mod conformance;
 mod databases;
+mod faults;
+mod incidents;
 mod lists;
 mod live;
 mod messages;

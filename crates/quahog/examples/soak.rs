@@ -1,0 +1,473 @@
+//! Reloads under load: does mail notice an update?
+//!
+//! ```sh
+//! cargo run --release -p quahog --example soak -- --reloads 1000 --scans 100000
+//! ```
+//!
+//! Two scanning threads answer mails that come by a clock, at half of what
+//! they were measured to manage; beside them the databases change again and
+//! again. Every generation names the same token differently, so each report can
+//! be held against the generations that were in force while it was made. The
+//! last line says what came of it; the exit status is 1 if an answer was wrong
+//! or missing.
+//!
+//! `--database DIR` adds the databases of a folder to the built-in ones, `--mail
+//! DIR` takes the mails of another; `--load 90` sets the load in per cent,
+//! `--full` changes the whole set with each reload and not a tenth of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use quahog::live::{Event, Outcome, Starter};
+use quahog::{Input, LiveConfig, Settings, Verdict};
+
+/// What every mail carries and every generation finds.
+const TOKEN: &str = "soak-token-4711";
+/// Threads that scan.
+const THREADS: usize = 2;
+/// Signatures of the built-in set.
+const SIGNATURES: usize = 40_000;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Reloads in all.
+    pub reloads: u64,
+    /// Scans at least.
+    pub scans: u64,
+    /// Databases beside the built-in ones.
+    pub database: Option<PathBuf>,
+    /// Mails in place of the built-in ones.
+    pub mail: Option<PathBuf>,
+    /// Load, in per cent of the capacity.
+    pub load: u32,
+    /// Whether each reload changes the whole set.
+    pub full: bool,
+    /// Signatures of the built-in set.
+    pub signatures: usize,
+    /// By how much the built-in mails are smaller.
+    pub smaller: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            reloads: 200,
+            scans: 20_000,
+            database: None,
+            mail: None,
+            load: 50,
+            full: false,
+            signatures: SIGNATURES,
+            smaller: 1,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Reloads that were promoted.
+    pub reloads: u64,
+    /// Scans that were answered.
+    pub scans: u64,
+    /// Answers of a generation that was not in force, or of none or two.
+    pub wrong: u64,
+    /// Mails without an answer, and reloads that were refused.
+    pub dropped: u64,
+    /// The 99th hundredth of the scans beside a reload, by that of the others.
+    pub p99_ratio: f64,
+    /// The most memory by that at rest.
+    pub peak_ratio: f64,
+    /// Growth of the memory at rest, in KiB for each thousand reloads.
+    pub slope_kib: f64,
+    /// The rest of the line.
+    pub more: String,
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Summary { reloads, scans, wrong, dropped, p99_ratio, peak_ratio, slope_kib, more } =
+            self;
+        write!(
+            f,
+            "soak: reloads={reloads} scans={scans} wrong={wrong} dropped={dropped} \
+             p99_ratio={p99_ratio:.3} peak_ratio={peak_ratio:.3} slope_kib={slope_kib:.1} {more}"
+        )
+    }
+}
+
+/// A random sequence that is the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+/// Lines of body signatures that stand in no mail.
+fn signatures(prefix: &str, count: usize, seed: u64) -> String {
+    let mut random = Random(seed | 1);
+    (0..count)
+        .map(|n| {
+            let (a, b, c) = (random.next(), random.next(), random.next() as u32);
+            format!("{prefix}.{n}:0:*:{a:016x}{{2-12}}{b:016x}??{c:08x}\n")
+        })
+        .collect()
+}
+
+/// Mails of a size that takes about a millisecond: text, HTML and attachments.
+fn mails(smaller: u64) -> Vec<Vec<u8>> {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let words = "the of and to in is you that it he was for on are with as his they at be this \
+                 meeting invoice budget travel regards please find attached minutes quarter report";
+    let words: Vec<_> = words.split(' ').collect();
+    (0..32u64)
+        .map(|number| {
+            let mut text = format!(
+                "From: a{number}@example.org\r\nTo: b@example.com\r\nSubject: mail {number}\r\n\
+                 MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"=_b\"\r\n\r\n\
+                 --=_b\r\nContent-Type: text/plain\r\n\r\n{TOKEN} {number}\r\n"
+            );
+            let lines = (40 + number * 6) / smaller;
+            for _ in 0..lines {
+                for _ in 0..12 {
+                    text.push_str(words[(random.next() >> 8) as usize % words.len()]);
+                    text.push(' ');
+                }
+                text.push_str("\r\n");
+            }
+            text.push_str("--=_b\r\nContent-Type: application/octet-stream\r\n");
+            text.push_str("Content-Transfer-Encoding: base64\r\n\r\n");
+            const DIGITS: &[u8] =
+                b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+            for _ in 0..(200 + number * 20) / smaller {
+                for _ in 0..76 {
+                    text.push(char::from(DIGITS[(random.next() >> 20) as usize % 64]));
+                }
+                text.push_str("\r\n");
+            }
+            text.push_str("--=_b--\r\n");
+            text.into_bytes()
+        })
+        .collect()
+}
+
+fn mails_of(folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {
+    let mut mails = Vec::new();
+    let mut paths: Vec<_> = std::fs::read_dir(folder)?.flatten().map(|e| e.path()).collect();
+    paths.sort();
+    for path in paths.into_iter().filter(|path| path.is_file()).take(2_000) {
+        let mut mail = std::fs::read(path)?;
+        mail.extend_from_slice(format!("\r\n{TOKEN}\r\n").as_bytes());
+        mails.push(mail);
+    }
+    Ok(mails)
+}
+
+/// Memory in use, in KiB, where the system tells it.
+fn memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or(0)
+}
+
+fn hundredth(latencies: &mut [u64], of: f64) -> f64 {
+    if latencies.is_empty() {
+        return 0.0;
+    }
+    latencies.sort_unstable();
+    // A share of the length lies in it.
+    let at = ((latencies.len() - 1) as f64 * of) as usize;
+    latencies[at] as f64 / 1_000.0
+}
+
+/// The slope of a line through the points, per step.
+fn slope(points: &[u64]) -> f64 {
+    let n = points.len() as f64;
+    if points.len() < 2 {
+        return 0.0;
+    }
+    let mean_x = (n - 1.0) / 2.0;
+    let mean_y = points.iter().sum::<u64>() as f64 / n;
+    let mut over = 0.0;
+    let mut under = 0.0;
+    for (x, y) in points.iter().enumerate() {
+        over += (x as f64 - mean_x) * (*y as f64 - mean_y);
+        under += (x as f64 - mean_x).powi(2);
+    }
+    over / under
+}
+
+/// What the threads share.
+struct Course {
+    /// The numbers of the first and the last generation that a scan may name:
+    /// what was in force, and what is being put in force.
+    settled: AtomicU64,
+    offered: AtomicU64,
+    /// Odd while a reload runs.
+    phase: AtomicU64,
+    done: AtomicBool,
+    wrong: AtomicU64,
+    dropped: AtomicU64,
+    scans: AtomicU64,
+    /// Microseconds, beside a reload and apart from any.
+    beside: Mutex<Vec<u64>>,
+    apart: Mutex<Vec<u64>>,
+    counting: AtomicBool,
+}
+
+/// A mail on the clock, answered and judged.
+fn answer(scanner: &mut quahog::Scanner, mail: &[u8], course: &Course, due: Instant) {
+    let (first, phase) =
+        (course.settled.load(Ordering::SeqCst), course.phase.load(Ordering::SeqCst));
+    let report = scanner.scan(mail);
+    let last = course.offered.load(Ordering::SeqCst);
+    let took = due.elapsed();
+    let beside = phase % 2 == 1 || course.phase.load(Ordering::SeqCst) != phase;
+    match report.verdict() {
+        Verdict::Infected(_) => {
+            let mut numbers: Vec<u64> = report
+                .detections()
+                .iter()
+                .filter_map(|found| {
+                    found.name().strip_prefix("Gen.")?.split('.').next()?.parse().ok()
+                })
+                .collect();
+            // The message and its part are two objects.
+            numbers.dedup();
+            let right = numbers.len() == 1 && (first..=last).contains(&numbers[0]);
+            if !right {
+                course.wrong.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Verdict::Clean => _ = course.wrong.fetch_add(1, Ordering::Relaxed),
+        Verdict::Unavailable => _ = course.dropped.fetch_add(1, Ordering::Relaxed),
+    }
+    course.scans.fetch_add(1, Ordering::Relaxed);
+    if course.counting.load(Ordering::Relaxed) {
+        let list = if beside { &course.beside } else { &course.apart };
+        // Nobody panics while holding it; times are far below 2^64 us.
+        list.lock().expect("a lock").push(took.as_micros() as u64);
+    }
+}
+
+/// Runs a soak in a folder of its own.
+pub fn run(options: &Options) -> Result<Summary, Box<dyn std::error::Error>> {
+    let folder = std::env::temp_dir().join(format!("quahog-soak-{}", std::process::id()));
+    let databases = folder.join("databases");
+    std::fs::create_dir_all(&databases)?;
+    let summary = run_in(options, &folder, &databases);
+    let _ = std::fs::remove_dir_all(&folder);
+    summary
+}
+
+fn run_in(
+    options: &Options,
+    folder: &Path,
+    databases: &Path,
+) -> Result<Summary, Box<dyn std::error::Error>> {
+    let big = options.signatures - options.signatures / 10;
+    std::fs::write(databases.join("main.ndb"), signatures("Main", big, 1))?;
+    if let Some(more) = &options.database {
+        for entry in std::fs::read_dir(more)?.flatten().filter(|entry| entry.path().is_file()) {
+            std::fs::copy(entry.path(), databases.join(entry.file_name()))?;
+        }
+    }
+    let mails = match &options.mail {
+        Some(folder) => mails_of(folder)?,
+        None => mails(options.smaller.max(1)),
+    };
+    // A file is replaced by renaming, as updaters do.
+    let publish = |number: u64| -> std::io::Result<()> {
+        let token: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let mut text = format!("Gen.{number}:0:*:{token}\n");
+        text.push_str(&signatures("Daily", options.signatures / 10, number + 2));
+        let new = folder.join("new");
+        std::fs::write(&new, text)?;
+        std::fs::rename(&new, databases.join("daily.ndb"))?;
+        if options.full {
+            std::fs::write(&new, signatures("Main", big, number + 3))?;
+            std::fs::rename(&new, databases.join("main.ndb"))?;
+        }
+        Ok(())
+    };
+    publish(0)?;
+
+    let config = LiveConfig::new([databases]).state(folder.join("state"));
+    let refused: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = Arc::clone(&refused);
+    let live = Starter::new(&config)
+        .observer(move |event: &Event| {
+            if event.is_warning() {
+                heard.lock().expect("a lock").push(event.to_string());
+            }
+        })
+        .start()?;
+    let settings = Settings::default().input(Input::Message).all_matches(true);
+
+    // The capacity: as fast as it goes.
+    let course = Course {
+        settled: AtomicU64::new(0),
+        offered: AtomicU64::new(0),
+        phase: AtomicU64::new(0),
+        done: AtomicBool::new(false),
+        wrong: AtomicU64::new(0),
+        dropped: AtomicU64::new(0),
+        scans: AtomicU64::new(0),
+        beside: Mutex::default(),
+        apart: Mutex::default(),
+        counting: AtomicBool::new(false),
+    };
+    let measure = Duration::from_millis(if options.scans < 10_000 { 300 } else { 2_000 });
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let mut scanner = live.scanner_with(settings.clone());
+                let started = Instant::now();
+                let mut at = 0;
+                while started.elapsed() < measure {
+                    answer(&mut scanner, &mails[at % mails.len()], &course, Instant::now());
+                    at += 1;
+                }
+            });
+        }
+    });
+    let capacity = course.scans.swap(0, Ordering::Relaxed) as f64 / measure.as_secs_f64();
+    let interval =
+        Duration::from_secs_f64(THREADS as f64 * 100.0 / capacity / f64::from(options.load));
+    course.counting.store(true, Ordering::Relaxed);
+
+    let mut at_rest: Vec<u64> = Vec::new();
+    let mut most_alive = 0;
+    let mut reload_time = Duration::ZERO;
+    let peak = AtomicU64::new(0);
+    let started = Instant::now();
+    let reloads = std::thread::scope(|scope| -> Result<u64, Box<dyn std::error::Error>> {
+        let stop = Stop(&course);
+        for thread in 0..THREADS {
+            let (live, mails, course, settings) = (&live, &mails, &course, &settings);
+            scope.spawn(move || {
+                let mut scanner = live.scanner_with(settings.clone());
+                let mut due = Instant::now() + interval.mul_f64(thread as f64 / THREADS as f64);
+                let mut at = thread;
+                while !course.done.load(Ordering::Relaxed) {
+                    if let Some(left) = due.checked_duration_since(Instant::now()) {
+                        std::thread::sleep(left);
+                    }
+                    answer(&mut scanner, &mails[at % mails.len()], course, due);
+                    due += interval;
+                    at += THREADS;
+                }
+            });
+        }
+        let (course, peak) = (&course, &peak);
+        scope.spawn(move || {
+            while !course.done.load(Ordering::Relaxed) {
+                peak.fetch_max(memory(), Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let mut promoted = 0;
+        for number in 1..=options.reloads {
+            publish(number)?;
+            course.offered.store(number, Ordering::SeqCst);
+            course.phase.fetch_add(1, Ordering::SeqCst);
+            let before = Instant::now();
+            match live.reload().wait(Some(Duration::from_secs(600))) {
+                Some(Outcome::Promoted { .. }) => {
+                    promoted += 1;
+                    course.settled.store(number, Ordering::SeqCst);
+                }
+                other => {
+                    eprintln!("reload {number}: {other:?}");
+                    course.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            let took = before.elapsed();
+            course.phase.fetch_add(1, Ordering::SeqCst);
+            most_alive = most_alive.max(live.n_generations());
+            reload_time += took;
+            // As long without a reload as with one, so that both can be compared.
+            std::thread::sleep(took.min(Duration::from_secs(2)));
+            at_rest.push(memory());
+        }
+        while course.scans.load(Ordering::Relaxed) < options.scans {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(stop);
+        Ok(promoted)
+    })?;
+
+    let mut sorted = at_rest.clone();
+    sorted.sort_unstable();
+    let rest = sorted.get(sorted.len() / 2).copied().unwrap_or(1).max(1);
+    let settled = &at_rest[at_rest.len() / 5..];
+    let mut beside = course.beside.into_inner()?;
+    let mut apart = course.apart.into_inner()?;
+    let (p99_beside, p99_apart) = (hundredth(&mut beside, 0.99), hundredth(&mut apart, 0.99));
+    let p50 = hundredth(&mut apart, 0.5);
+    let longest = hundredth(&mut beside, 1.0);
+    for line in refused.lock().expect("a lock").iter().take(5) {
+        eprintln!("event: {line}");
+    }
+    Ok(Summary {
+        reloads,
+        scans: course.scans.into_inner(),
+        wrong: course.wrong.into_inner(),
+        dropped: course.dropped.into_inner(),
+        p99_ratio: p99_beside / p99_apart.max(0.001),
+        peak_ratio: peak.into_inner() as f64 / rest as f64,
+        slope_kib: slope(settled) * 1_000.0,
+        more: format!(
+            "load={} capacity_per_s={capacity:.0} p50_ms={p50:.2} p99_ms={p99_apart:.2} \
+             p99_reload_ms={p99_beside:.2} max_reload_ms={longest:.2} reload_ms={:.0} rest_mib={} \
+             alive={most_alive} seconds={:.0}",
+            options.load,
+            reload_time.as_secs_f64() * 1_000.0 / options.reloads.max(1) as f64,
+            rest >> 10,
+            started.elapsed().as_secs_f64(),
+        ),
+    })
+}
+
+/// Ends the threads, also when an error ends the course.
+struct Stop<'c>(&'c Course);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.done.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The command line.
+#[allow(dead_code)] // a test calls `run`
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut options = Options::default();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--reloads" => options.reloads = value()?.parse()?,
+            "--scans" => options.scans = value()?.parse()?,
+            "--database" => options.database = Some(value()?.into()),
+            "--mail" => options.mail = Some(value()?.into()),
+            "--load" => options.load = value()?.parse()?,
+            "--signatures" => options.signatures = value()?.parse()?,
+            "--full" => options.full = true,
+            _ => return Err(format!("unknown argument {argument}").into()),
+        }
+    }
+    let summary = run(&options)?;
+    println!("{summary}");
+    if summary.wrong + summary.dropped > 0 {
+        std::process::exit(1);
+    }
+    Ok(())
+}

@@ -1,0 +1,478 @@
+//! Muting: a signature is silenced at once, without a rebuild.
+//!
+//! Every engine in force has a mask of one bit for each signature that is no
+//! hash; a scan looks at it only where something was found. A mute is set by
+//! hand, or by a rule if the operator asked for that, and stays, across updates
+//! and restarts, until the source changes the definition of the signature or
+//! withdraws it.
+//!
+//! The rule is a weapon in the wrong hands: who sends much mail with a real
+//! virus in it must not silence the signature that finds it. So a rule never
+//! mutes a signature of a hash, nor one that is not young, nor more than a few
+//! a day; a mail counts only if its content is distinct from that of the mails
+//! that were counted before, line by line, so that a campaign of one virus in
+//! many wrappings counts once; and every mute is an event.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use quahog_engine::{Engine, Segment};
+use quahog_sig::SignatureSet;
+use quahog_sig::model::{SigId, SigKind, Subsignature};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::build::hex;
+use super::sync::{AtomicU64, AtomicUsize, Ordering};
+
+/// A signature that is silenced.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Mute {
+    /// Its name in its database.
+    pub name: String,
+    /// Its database: a file name, or `container/member`.
+    pub source: String,
+    /// What it looks for, as a digest: another definition is not muted.
+    pub definition: String,
+    /// By whom, and why.
+    pub why: String,
+    /// Whether a rule did it.
+    pub by_rule: bool,
+}
+
+/// Why nothing was muted.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum MuteError {
+    /// The signature is a hash, which finds exactly one file.
+    #[error("{0} is a hash: it is never muted, ignore it in an .ign2")]
+    Hash(String),
+    /// No signature has this name.
+    #[error("no signature is called {0}")]
+    Unknown(String),
+}
+
+/// The bits of one engine.
+#[derive(Debug, Default)]
+pub(crate) struct Mask {
+    /// Bits that are set, over all segments: scans look at nothing else while
+    /// it is 0.
+    count: AtomicUsize,
+    segments: Vec<[Box<[AtomicU64]>; 4]>,
+}
+
+/// The kinds that can be muted, and their place in the mask.
+fn slot(kind: SigKind) -> Option<usize> {
+    match kind {
+        SigKind::Body => Some(0),
+        SigKind::Logical => Some(1),
+        SigKind::Yara => Some(2),
+        SigKind::Container => Some(3),
+        _ => None,
+    }
+}
+
+fn lens(set: &SignatureSet) -> [usize; 4] {
+    [set.bodies().len(), set.logicals().len(), set.yara_rules().len(), set.containers().len()]
+}
+
+impl Mask {
+    pub(crate) fn new(engine: &Engine) -> Mask {
+        Mask::of_lens(engine.segments().iter().map(|segment| lens(segment.signatures())))
+    }
+
+    fn of_lens(segments: impl Iterator<Item = [usize; 4]>) -> Mask {
+        let words = |n: usize| (0..n.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        Mask { count: AtomicUsize::new(0), segments: segments.map(|n| n.map(words)).collect() }
+    }
+
+    fn word(&self, segment: usize, kind: SigKind, index: usize) -> Option<(&AtomicU64, u64)> {
+        let word = self.segments.get(segment)?[slot(kind)?].get(index / 64)?;
+        Some((word, 1 << (index % 64)))
+    }
+
+    /// Whether a signature is silenced.
+    pub(crate) fn is_muted(&self, segment: usize, id: SigId) -> bool {
+        self.test(segment, id.kind(), id.index())
+    }
+
+    fn test(&self, segment: usize, kind: SigKind, index: usize) -> bool {
+        // Acquire: whoever sees the count sees the bit that it counts.
+        self.count.load(Ordering::Acquire) != 0
+            && self
+                .word(segment, kind, index)
+                .is_some_and(|(word, bit)| word.load(Ordering::Acquire) & bit != 0)
+    }
+
+    /// Silences a signature, or lets it be heard. Whether that changed anything.
+    fn set(&self, segment: usize, kind: SigKind, index: usize, muted: bool) -> bool {
+        let Some((word, bit)) = self.word(segment, kind, index) else { return false };
+        if muted {
+            let is_new = word.fetch_or(bit, Ordering::AcqRel) & bit == 0;
+            if is_new {
+                self.count.fetch_add(1, Ordering::AcqRel);
+            }
+            return is_new;
+        }
+        let was = word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
+        if was {
+            self.count.fetch_sub(1, Ordering::AcqRel);
+        }
+        was
+    }
+
+    /// How many are silenced.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Silences what `mute` is about. Whether it is there.
+    pub(crate) fn apply(&self, engine: &Engine, mute: &Mute, muted: bool) -> bool {
+        let mut any = false;
+        for (at, segment) in engine.segments().iter().enumerate() {
+            for id in named(segment, mute.name.as_bytes()) {
+                if definition(segment.signatures(), id) == mute.definition {
+                    self.set(at, id.kind(), id.index(), muted);
+                    any = true;
+                }
+            }
+        }
+        any
+    }
+}
+
+/// The signatures of a name that can be muted.
+fn named<'s>(segment: &'s Segment, name: &'s [u8]) -> impl Iterator<Item = SigId> + 's {
+    let set = segment.signatures();
+    let ids = set.bodies().map(|body| body.id);
+    let ids = ids.chain(set.logicals().map(|logical| logical.id));
+    let ids = ids.chain(set.yara_rules().map(|rule| rule.id));
+    let ids = ids.chain(set.containers().map(|container| container.id));
+    ids.filter(move |id| *set.name(*id) == *name)
+}
+
+/// The mutes that a name asks for.
+pub(crate) fn mutes(engine: &Engine, name: &str, why: &str) -> Result<Vec<Mute>, MuteError> {
+    let bare = name.strip_suffix(".UNOFFICIAL").unwrap_or(name);
+    let mut all = Vec::new();
+    for segment in engine.segments() {
+        for id in named(segment, bare.as_bytes()) {
+            all.push(of_id(segment, id, why, false));
+        }
+    }
+    if !all.is_empty() {
+        return Ok(all);
+    }
+    let is_hash = engine.segments().iter().any(|segment| {
+        let set = segment.signatures();
+        quahog_sig::model::DigestKind::ALL.into_iter().any(|kind| {
+            (0..set.hashes(kind).len())
+                .any(|row| *set.name(set.hash_id(kind, row)) == *bare.as_bytes())
+        })
+    });
+    Err(if is_hash {
+        MuteError::Hash(name.to_owned())
+    } else {
+        MuteError::Unknown(name.to_owned())
+    })
+}
+
+/// The mute of one signature.
+pub(crate) fn of_id(segment: &Segment, id: SigId, why: &str, by_rule: bool) -> Mute {
+    let set = segment.signatures();
+    Mute {
+        name: String::from_utf8_lossy(&set.name(id)).into_owned(),
+        source: set.origin(id).map_or_else(String::new, |origin| origin.source.to_owned()),
+        definition: definition(set, id),
+        why: why.to_owned(),
+        by_rule,
+    }
+}
+
+/// What a signature looks for, as a digest.
+fn definition(set: &SignatureSet, id: SigId) -> String {
+    let mut digest = Sha256::new();
+    match id.kind() {
+        SigKind::Body => {
+            if let Some(body) = set.body(id.index()) {
+                digest.update(format!("{:?} {:?}", body.target, body.offset));
+                digest.update(body.pattern.code());
+            }
+        }
+        SigKind::Logical => {
+            if let Some(logical) = set.logical(id.index()) {
+                digest.update(format!("{:?}", logical.block));
+                logical.expression.ops().for_each(|op| digest.update(format!("{op:?}")));
+                for sub in logical.subsignatures() {
+                    match sub {
+                        Subsignature::Hex { offset, pattern, second } => {
+                            digest.update(format!("{offset:?}"));
+                            digest.update(pattern.code());
+                            digest.update(second.map_or(&b""[..], |second| second.code()));
+                        }
+                        other => digest.update(format!("{other:?}")),
+                    }
+                }
+            }
+        }
+        // Of the others the line stands for the definition.
+        _ => {
+            digest.update(&*set.name(id));
+            digest.update(set.origin(id).map_or(0, |origin| origin.line).to_le_bytes());
+        }
+    }
+    hex(&digest.finalize()[..16])
+}
+
+/// Lines of a mail that stand for its content.
+const SKETCH: usize = 16;
+
+/// What stands for the content of a mail: the least digests of its lines.
+///
+/// Two mails that share most of their lines share most of their sketch, however
+/// many lines are put around or between them.
+fn sketch(mail: &[u8]) -> Vec<u64> {
+    let mut least: Vec<u64> = Vec::with_capacity(SKETCH + 1);
+    for line in mail.split(|&byte| byte == b'\n').filter(|line| line.len() >= 16) {
+        let digest = mix(line);
+        if least.len() == SKETCH && least.last().is_some_and(|last| digest >= *last) {
+            continue;
+        }
+        if let Err(at) = least.binary_search(&digest) {
+            least.insert(at, digest);
+            least.truncate(SKETCH);
+        }
+    }
+    if least.is_empty() {
+        least.push(mix(mail));
+    }
+    least
+}
+
+/// A quick digest; nothing but counting hangs on it.
+pub(crate) fn mix(bytes: &[u8]) -> u64 {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64 ^ bytes.len() as u64;
+    for chunk in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        state = (state ^ u64::from_le_bytes(word)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        state ^= state >> 32;
+    }
+    state
+}
+
+/// Slots of the filter for mails of equal content.
+const SLOTS: usize = 1 << 12;
+/// Sketch entries that are remembered for one signature.
+const MAX_SEEN: usize = 1 << 14;
+
+/// Counts in how many mails a young signature is found.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// Mails of distinct content, about.
+    mails: std::sync::atomic::AtomicU64,
+    recent: Box<[std::sync::atomic::AtomicU64]>,
+    young: HashMap<u64, Instant>,
+    found: HashMap<u64, Found>,
+    /// When the rule muted.
+    muted: Vec<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    mails: u64,
+    from: u64,
+    seen: HashSet<u64>,
+    told: bool,
+}
+
+/// What the rule says of a signature.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Suspicion {
+    pub(crate) share: f64,
+    /// Whether it may be muted today.
+    pub(crate) room: bool,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        use std::sync::atomic::AtomicU64;
+        Tally {
+            mails: AtomicU64::new(0),
+            recent: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            young: HashMap::new(),
+            found: HashMap::new(),
+            muted: Vec::new(),
+        }
+    }
+}
+
+impl Tally {
+    /// Whether there is anything to count for.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.young.is_empty()
+    }
+
+    /// Counts a mail, once for each content.
+    pub(crate) fn mail(&self, mail: &[u8]) {
+        use std::sync::atomic::Ordering;
+        let digest = mix(mail) | 1;
+        // The remainder is below the number of slots.
+        let slot = &self.recent[(digest >> 8) as usize % SLOTS];
+        if slot.swap(digest, Ordering::Relaxed) != digest {
+            self.mails.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Signatures that are new in a segment are young from now on.
+    pub(crate) fn segment(&mut self, before: Option<&Segment>, now: &Segment, at: Instant) {
+        let Some(before) = before else { return };
+        let old: HashSet<u64> = names(before).collect();
+        for name in names(now).filter(|name| !old.contains(name)) {
+            self.young.entry(name).or_insert(at);
+        }
+    }
+
+    /// Forgets who is young no longer.
+    pub(crate) fn age(&mut self, young: Duration, now: Instant) {
+        self.young.retain(|_, since| now.duration_since(*since) < young);
+        let young = &self.young;
+        self.found.retain(|name, _| young.contains_key(name));
+    }
+
+    /// Counts that a signature was found in `mail`; says what to think of it
+    /// the first time that it is found too often.
+    pub(crate) fn hit(
+        &mut self,
+        name: &[u8],
+        mail: &[u8],
+        rule: &super::config::MuteConfig,
+        now: Instant,
+    ) -> Option<Suspicion> {
+        let name = mix(name);
+        let since = self.young.get(&name)?;
+        if now.duration_since(*since) >= rule.young {
+            return None;
+        }
+        let all = self.mails.load(std::sync::atomic::Ordering::Relaxed);
+        let found =
+            self.found.entry(name).or_insert_with(|| Found { from: all, ..Found::default() });
+        let sketch = sketch(mail);
+        let known = sketch.iter().filter(|digest| found.seen.contains(*digest)).count();
+        if found.seen.len() < MAX_SEEN {
+            found.seen.extend(&sketch);
+        }
+        // A quarter of its lines seen before: the same campaign.
+        if known * 4 >= sketch.len() && known > 0 {
+            return None;
+        }
+        found.mails += 1;
+        let of = all.saturating_sub(found.from).max(found.mails);
+        // Counts of mails are exact in a double.
+        let share = found.mails as f64 / of as f64;
+        if found.told || of < rule.least || share <= rule.share {
+            return None;
+        }
+        found.told = true;
+        let day = Duration::from_secs(86_400);
+        self.muted.retain(|at| now.duration_since(*at) < day);
+        let room = self.muted.len() < rule.most_per_day;
+        if room && rule.by_rule {
+            self.muted.push(now);
+        }
+        Some(Suspicion { share, room })
+    }
+}
+
+/// Digests of the names that can be muted.
+fn names(segment: &Segment) -> impl Iterator<Item = u64> + '_ {
+    let set = segment.signatures();
+    let ids = set.bodies().map(|body| body.id).chain(set.logicals().map(|logical| logical.id));
+    let ids = ids.chain(set.yara_rules().map(|rule| rule.id));
+    ids.chain(set.containers().map(|container| container.id)).map(|id| mix(&set.name(id)))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::config::MuteConfig;
+    use super::*;
+    use quahog_sig::{Format, SetBuilder};
+
+    fn segment(lines: &[&str]) -> Segment {
+        let mut builder = SetBuilder::new();
+        for line in lines {
+            builder.line(Format::Ndb, 1, line.as_bytes()).unwrap();
+        }
+        Segment::new(builder.finish()).unwrap()
+    }
+
+    fn tally() -> Tally {
+        let mut tally = Tally::default();
+        let old = segment(&["Old:0:*:616263"]);
+        tally.segment(Some(&old), &segment(&["Old:0:*:616263", "New:0:*:646566"]), Instant::now());
+        tally
+    }
+
+    fn mail(number: usize) -> Vec<u8> {
+        (0..30)
+            .map(|line| format!("line {line} of the mail number {number}\n"))
+            .collect::<String>()
+            .into()
+    }
+
+    #[test]
+    fn a_young_signature_in_every_mail_is_suspected_once() {
+        let (mut tally, rule) = (tally(), MuteConfig::default());
+        let now = Instant::now();
+        let mut said = Vec::new();
+        for number in 0..1_000 {
+            tally.mail(&mail(number));
+            said.extend(tally.hit(b"New", &mail(number), &rule, now));
+            assert_eq!(tally.hit(b"Old", &mail(number), &rule, now), None);
+        }
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].share > 0.9 && said[0].room);
+    }
+
+    #[test]
+    fn a_campaign_of_one_virus_silences_nothing() {
+        let (mut tally, rule) = (tally(), MuteConfig::default());
+        let virus: String =
+            (0..200).map(|n| format!("TVqQAAMAAAAEAAAA//8AALgAAAA{n:08}\n")).collect();
+        for number in 0..5_000 {
+            // Each mail has a text of its own around the same attachment.
+            let mut text = mail(number);
+            text.extend_from_slice(virus.as_bytes());
+            tally.mail(&text);
+            assert_eq!(tally.hit(b"New", &text, &rule, Instant::now()), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_mask_has_no_place_for_hashes() {
+        assert!(slot(SigKind::Body).is_some());
+        let mask = Mask::of_lens([[65, 1, 0, 0]].into_iter());
+        assert!(mask.set(0, SigKind::Body, 64, true));
+        assert!(!mask.set(0, SigKind::Body, 64, true));
+        assert!(mask.test(0, SigKind::Body, 64) && !mask.test(0, SigKind::Body, 0));
+        assert_eq!(mask.len(), 1);
+        assert!(mask.set(0, SigKind::Body, 64, false));
+        assert_eq!(mask.len(), 0);
+    }
+}
+
+/// What the model of threads needs of the mask, without an engine.
+#[cfg(all(test, loom))]
+pub(super) fn model_mask() -> Mask {
+    Mask::of_lens([[64, 0, 0, 0]].into_iter())
+}
+
+#[cfg(all(test, loom))]
+pub(super) fn model_set(mask: &Mask, index: usize, muted: bool) {
+    mask.set(0, SigKind::Body, index, muted);
+}
+
+#[cfg(all(test, loom))]
+pub(super) fn model_test(mask: &Mask, index: usize) -> bool {
+    mask.test(0, SigKind::Body, index)
+}
