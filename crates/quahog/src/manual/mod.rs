@@ -5,6 +5,7 @@
 //! | [`deviations`] | where quahog's answers differ from ClamAV's, and why |
 //! | [`databases`] | which files are read, what is verified, what a bad line does |
 //! | [`formats`] | which containers are opened, which views are made |
+//! | [`engine`] | how a buffer is searched, and what that costs |
 
 #[doc = include_str!("deviations.md")]
 pub mod deviations {}
@@ -14,3 +15,6 @@ pub mod databases {}
 
 #[doc = include_str!("formats.md")]
 pub mod formats {}
+
+#[doc = include_str!("engine.md")]
+pub mod engine {}
