@@ -49,3 +49,39 @@ impl<'b> Known<'b> {
             && (rule.exponent.is_empty() || rule.exponent == &self.signer.exponent[zeros..])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quahog_sig::{Format, SetBuilder, words};
+
+    #[test]
+    fn all_that_a_rule_gives_must_be_the_same() {
+        let signer = Signer {
+            subject: b"name",
+            serial: b"\x12\x34",
+            modulus: b"\x99\x88",
+            exponent: b"\x01\0\x01",
+        };
+        let known = Known::new(signer);
+        let (subject, serial) = (words::hex(&known.subject), words::hex(&known.serial));
+        let other = "0".repeat(40);
+        for (fields, expected) in [
+            (format!("{subject};{serial};9988;010001"), true),
+            (format!("{subject};;;"), true),
+            (format!(";{serial};;"), true),
+            (";;009988;00010001".to_owned(), true),
+            (format!("{subject};{other};9988;010001"), false),
+            (format!("{other};{serial};9988;010001"), false),
+            (format!("{subject};{serial};9989;010001"), false),
+            (format!("{subject};{serial};9988;03"), false),
+        ] {
+            let mut builder = SetBuilder::new();
+            let line = format!("Blocked;0;{fields};0;1;0;;a comment");
+            builder.line(Format::Crb, 1, line.as_bytes()).unwrap();
+            let set = builder.finish();
+            let matches = set.certificates().any(|rule| known.is(&rule));
+            assert_eq!(matches, expected, "{fields}");
+        }
+    }
+}

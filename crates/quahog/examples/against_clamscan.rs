@@ -104,7 +104,10 @@ fn compare(
     for (what, names) in [("lost", &ours - &theirs), ("extra", &theirs - &ours)] {
         for name in names {
             let short = name.strip_suffix(".UNOFFICIAL").unwrap_or(&name);
-            if known.as_ref().is_some_and(|database| database.clamscan_may_lose(short)) {
+            // clamscan 1.4.6 finds no imports in PE32+ files.
+            let imports = short.ends_with("Imports") && is_wide(&case.input);
+            let may_lose = |database: &reference::Database| database.clamscan_may_lose(short);
+            if imports || known.as_ref().is_some_and(may_lose) {
                 add("expected");
                 continue;
             }
@@ -117,6 +120,13 @@ fn compare(
         }
     }
     Ok(())
+}
+
+/// Whether the input is a PE32+ file.
+fn is_wide(input: &[u8]) -> bool {
+    let start = input.get(60..64).and_then(|place| place.try_into().ok());
+    let start = start.map_or(0, |place| u32::from_le_bytes(place) as usize);
+    input.get(start.saturating_add(24)..).is_some_and(|magic| magic.starts_with(b"\x0b\x02"))
 }
 
 fn cut(text: &str) -> String {

@@ -269,6 +269,10 @@ struct AlertOptions {
     #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
     alert_broken_media: bool,
+    /// Report documents with macros
+    #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
+    alert_macros: bool,
     /// Report encrypted archives and documents
     #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "no", default_missing_value = "yes", value_parser = yes_no)]
@@ -346,6 +350,7 @@ impl Options {
         settings.alert_encrypted_documents = alerts.alert_encrypted || alerts.alert_encrypted_doc;
         settings.alert_broken_executables = alerts.alert_broken;
         settings.alert_broken_media = alerts.alert_broken_media;
+        settings.alert_macros = alerts.alert_macros;
         settings.alert_exceeded_limits = alerts.alert_exceeds_max;
         settings.views = self.limits.views();
         settings.regex = self.limits.regex();
