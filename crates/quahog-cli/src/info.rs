@@ -1,15 +1,14 @@
 //! `info`: what a container or a patch says of itself, and who vouches for it.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use quahog::cvd::detached::{self, Anchors};
+use quahog::cvd::detached::Anchors;
 use quahog::cvd::{Header, Kind, Limits, TrustStore};
 use quahog::database::Trusted;
 use quahog::sig::{FLEVEL, Lines};
 
-use crate::console::{Console, escape, reason};
-use crate::{Exit, files, trust};
+use crate::console::{Console, escape};
+use crate::{Exit, trust};
 
 /// Shows header, trust and members of a .cvd, .cld or .cud, or what a .cdiff does
 ///
@@ -124,33 +123,18 @@ fn sign(
     anchors: &Anchors,
     console: &Console,
 ) -> anyhow::Result<Result<(), String>> {
-    if anchors.is_empty() {
-        return Ok(Ok(()));
-    }
-    let beside = path.with_file_name(detached::name_for(&trust::name_of(path), version));
-    let text = match files::read(&beside, detached::MAX_SIGN + 1) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            console.line("Detached signature: none")?;
-            return Ok(Ok(()));
-        }
-        Err(error) => return Ok(Err(reason(&error))),
-    };
-    let file = match trust::read(path) {
-        Ok(file) => file,
-        Err(why) => return Ok(Err(why)),
-    };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    match anchors.verify(&text, &file, now.map_or(0, |now| now.as_secs())) {
-        Ok(signer) => {
+    match trust::sign(path, version, anchors) {
+        Ok(Some(signer)) => {
             console.line(&format!("Detached signature: by {}", escape(signer.subject())))?;
-            Ok(Ok(()))
         }
-        Err(error) => {
+        Ok(None) if anchors.is_empty() => {}
+        Ok(None) => console.line("Detached signature: none")?,
+        Err(why) => {
             console.line("Detached signature: does not hold")?;
-            Ok(Err(error.to_string()))
+            return Ok(Err(why));
         }
     }
+    Ok(Ok(()))
 }
 
 fn print_header(header: &Header, console: &Console) -> anyhow::Result<()> {

@@ -1,9 +1,11 @@
 //! Whom to trust: the options that every verb with databases shares.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use quahog::LoadError;
-use quahog::cvd::detached::Anchors;
+use quahog::cvd::detached::{self, Anchors, Signer};
 use quahog::cvd::{Cdiff, Cvd, Limits, TrustStore, VerifiedCvd};
 use quahog::database::{read_anchors, read_source};
 
@@ -70,6 +72,23 @@ pub(crate) fn patch(path: &Path, store: &TrustStore, unsigned: bool) -> Result<C
         opened => opened,
     };
     patch.map_err(|error| error.to_string())
+}
+
+/// Verifies the detached signature beside a file; `None` if there is none, or no
+/// certificates are given.
+pub(crate) fn sign(path: &Path, version: u32, anchors: &Anchors) -> Result<Option<Signer>, String> {
+    if anchors.is_empty() {
+        return Ok(None);
+    }
+    let beside = path.with_file_name(detached::name_for(&name_of(path), version));
+    let text = match files::read(&beside, detached::MAX_SIGN + 1) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{}: {}", beside.display(), reason(&error))),
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let verified = anchors.verify(&text, &read(path)?, now.map_or(0, |now| now.as_secs()));
+    verified.map(Some).map_err(|error| format!("{}: {error}", beside.display()))
 }
 
 /// Reads a file. One byte more than a container may have, so that what follows

@@ -14,6 +14,8 @@ mod testkit;
 mod cdiff;
 #[path = "suite/compression.rs"]
 mod compression;
+#[path = "suite/cost.rs"]
+mod cost;
 #[path = "suite/detached.rs"]
 mod detached;
 #[path = "suite/forge.rs"]

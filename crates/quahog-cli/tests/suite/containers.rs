@@ -221,6 +221,13 @@ fn the_published_series_is_patched_and_its_detached_signatures_hold() {
     folder.quahog("scan -d test.cvd --fips-limits certs").fails("a detached signature is required");
     folder.quahog("scan -d test.cvd --cvdcertsdir none certs").fails("none: No such file");
 
+    // A signature beside a patch must hold too, if somebody looks.
+    fs::copy(published("test-3.cdiff.sign").unwrap(), folder.path("test-2.cdiff.sign")).unwrap();
+    let line = "apply test.cvd test-2.cdiff --out two/test.cld";
+    fs::create_dir(folder.path("two")).unwrap();
+    assert_eq!(folder.quahog(line).code, Some(0));
+    folder.quahog(&format!("{line} --cvdcertsdir certs")).fails("is for other bytes");
+
     // What ClamAV makes of the .cld.
     if let Some((good, text)) = clamav(&folder, "clamscan", "-d test.cld certs") {
         assert!(good && text.contains("Known viruses: "), "{text}");

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`deviations`] | where quahog's answers differ from ClamAV's, and why |
 //! | [`databases`] | which files are read, what is verified, what a bad line does |
+//! | [`updates`] | who is believed, what an update cannot do, patches, sources of one's own |
 //! | [`formats`] | which containers are opened, which views are made |
 //! | [`engine`] | how a buffer is searched, and what that costs |
 
@@ -12,6 +13,9 @@ pub mod deviations {}
 
 #[doc = include_str!("databases.md")]
 pub mod databases {}
+
+#[doc = include_str!("updates.md")]
+pub mod updates {}
 
 #[doc = include_str!("formats.md")]
 pub mod formats {}

@@ -7,6 +7,7 @@ mod faults;
 mod incidents;
 mod lists;
 mod live;
+mod malformed;
 mod messages;
 mod programs;
 mod publish;
