@@ -79,6 +79,8 @@ pub enum Format {
     Calendar,
     /// gzip, of one or more members (RFC 1952).
     Gzip,
+    /// A setup program of InstallShield.
+    InstallShield,
     /// A CD image (ISO 9660).
     Iso,
     /// An LHA archive (`.lzh`).
@@ -140,6 +142,7 @@ impl Format {
         Format::Cpio,
         Format::Egg,
         Format::Gzip,
+        Format::InstallShield,
         Format::Iso,
         Format::Lha,
         Format::Lz4,
@@ -197,6 +200,7 @@ pub fn open(
         Format::ActiveMime => document::xml::open_active_mime(bytes, budget, visit),
         Format::Calendar => document::calendar::open(bytes, budget, visit),
         Format::Gzip => archive::gzip::open(bytes, budget, visit),
+        Format::InstallShield => archive::installshield::open(bytes, budget, visit),
         Format::Iso => archive::iso::open(bytes, budget, visit),
         Format::Lha => archive::lha::open(bytes, budget, visit),
         Format::Lz4 => archive::lz4::open(bytes, budget, visit),

@@ -25,6 +25,7 @@ pub(crate) mod compress;
 pub(crate) mod cpio;
 pub(crate) mod egg;
 pub(crate) mod gzip;
+pub(crate) mod installshield;
 pub(crate) mod iso;
 pub(crate) mod lha;
 pub(crate) mod lz4;

@@ -5,6 +5,7 @@ mod cpio;
 mod disc;
 mod every;
 mod gzip;
+mod installshield;
 mod korean;
 mod lha;
 mod rar;

@@ -406,7 +406,7 @@ impl<'w> Walk<'w> {
             Ok(found) => found,
             Err(Interrupted) => return self.interrupted(),
         };
-        let mut zip_seen = false;
+        let (mut zip_seen, mut setup_seen) = (false, false);
         for (start, file_type) in found {
             let (file_type, format, start) = match file_type {
                 F::ZIPSFX => (F::ZIP, Format::Zip, start),
@@ -415,6 +415,12 @@ impl<'w> Walk<'w> {
                 F::ARJSFX => (F::ARJ, Format::Arj, start),
                 F::SEVENZSFX => (F::SEVENZ, Format::SevenZ, start),
                 F::EGGSFX => (F::EGG, Format::Egg, start),
+                // Its files are described in more than one place.
+                F::ISHIELD_MSI if setup_seen => continue,
+                F::ISHIELD_MSI => {
+                    setup_seen = true;
+                    (F::ISHIELD_MSI, Format::InstallShield, 0)
+                }
                 // Its descriptors have sectors before them.
                 F::ISO9660 => (F::ISO9660, Format::Iso, 0),
                 _ => {
@@ -423,7 +429,7 @@ impl<'w> Walk<'w> {
                 }
             };
             let Some(bytes) = layer.bytes().get(start..) else { continue };
-            let own_start = start == 0 && format != Format::Iso;
+            let own_start = start == 0 && !matches!(format, Format::Iso | Format::InstallShield);
             if own_start || zip_seen && format == Format::Zip || !format.starts(bytes) {
                 continue;
             }
@@ -899,6 +905,7 @@ impl<'w> Walk<'w> {
             }
             F::EGG | F::EGGSFX => when(self.settings.archives, Format::Egg),
             F::GZ => when(self.settings.archives, Format::Gzip),
+            F::ISHIELD_MSI => when(self.settings.archives, Format::InstallShield),
             F::ISO9660 => when(self.settings.archives, Format::Iso),
             F::LHA_LZH => when(self.settings.archives, Format::Lha),
             F::MSCAB | F::CABSFX => when(self.settings.archives, Format::Cabinet),
