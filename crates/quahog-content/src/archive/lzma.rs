@@ -62,7 +62,7 @@ pub(super) fn is_file(bytes: &[u8]) -> bool {
 ///
 /// The dictionary is never larger than what may be decoded: bytes farther
 /// back cannot be asked for.
-pub(super) fn raw(
+pub(crate) fn raw(
     input: &[u8],
     out: &mut Vec<u8>,
     room: usize,

@@ -50,7 +50,7 @@ use crate::{Budget, Shortfall};
 
 /// How an [`Inflater::run`] ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Ending {
+pub(crate) enum Ending {
     /// The stream came to its own end.
     Complete,
     /// The input ended before the stream did, or is no deflate stream here.
@@ -65,7 +65,7 @@ enum Ending {
 
 impl Ending {
     /// What a part that ended so lacks; `over` if it is longer than it may be.
-    fn shortfall(self, over: Shortfall) -> Option<Shortfall> {
+    pub(crate) fn shortfall(self, over: Shortfall) -> Option<Shortfall> {
         match self {
             Ending::Complete => None,
             Ending::Damaged => Some(Shortfall::Malformed),

@@ -4,32 +4,8 @@
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{length_at, u32_at};
-use crate::{Budget, Shortfall};
-
-/// How a decoder ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Ending {
-    /// The data came to its own end.
-    Complete,
-    /// It broke off, or is none of this kind.
-    Damaged,
-    /// The output is full; the data goes on.
-    Full,
-    /// The budget ended the work.
-    Stopped(Shortfall),
-}
-
-impl Ending {
-    /// What is missing of the part; `over` if it was longer than its room.
-    pub(super) fn shortfall(self, over: Shortfall) -> Option<Shortfall> {
-        match self {
-            Ending::Complete => None,
-            Ending::Damaged => Some(Shortfall::Malformed),
-            Ending::Full => Some(over),
-            Ending::Stopped(why) => Some(why),
-        }
-    }
-}
+use crate::Budget;
+pub(super) use crate::archive::Ending;
 
 /// How the deflated data is framed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

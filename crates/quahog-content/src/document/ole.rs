@@ -5,7 +5,9 @@
 //!
 //! * `\x01Ole10Native`: the file that a user put in, under its own name;
 //! * `PowerPoint Document`: embedded objects, inflated where they are packed;
-//! * VBA projects: the source of each module, declared [`MACRO_SOURCE`];
+//! * VBA projects: the source of each module, declared [`MACRO_SOURCE`], and
+//!   all of them together in the normal form that signatures of ClamAV are
+//!   written for;
 //! * Outlook messages: attachments under their own names, the body that is
 //!   compressed RTF;
 //! * `Workbook`: a sheet of Excel 4 macros is told of, declared
@@ -45,10 +47,14 @@ pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> 
             allowance: Allowance::of(bytes),
             packed: false,
             sources: HashSet::new(),
+            project: Vec::new(),
+            code_page: 0,
             buffer: Vec::new(),
         };
         document.projects_and_headers()?;
-        document.streams()
+        document.streams()?;
+        // Of sources that no list names.
+        document.project()
     })
 }
 
@@ -60,6 +66,9 @@ struct Document<'b, 'o, 'w, 'v, 'c> {
     packed: bool,
     /// Sources handed out: the start of their stream, and where in it.
     sources: HashSet<(u32, usize)>,
+    /// Sources in their normal form, and the character set they are in.
+    project: Vec<u8>,
+    code_page: u16,
     buffer: Vec<u8>,
 }
 
@@ -97,7 +106,9 @@ impl Document<'_, '_, '_, '_, '_> {
             let mut dir = Vec::new();
             vba::decompress(&stream, &mut dir, LONGEST_LIST);
             self.outlet.budget.tick(dir.len() as u64)?;
-            for module in vba::modules(&dir) {
+            let project = vba::project(&dir);
+            self.code_page = project.code_page;
+            for module in project.modules {
                 let key = (storage, module.stream.to_lowercase());
                 let Some(node) = streams.get(&key).and_then(|&at| self.file.nodes.get(at)) else {
                     continue;
@@ -109,8 +120,18 @@ impl Document<'_, '_, '_, '_, '_> {
                 self.sources.insert((node.start, module.offset));
                 self.source(&format!("{}.bas", module.stream), source)?;
             }
+            self.project()?;
         }
         Ok(())
+    }
+
+    /// Hands out the sources of a project together.
+    fn project(&mut self) -> Result<(), Stop> {
+        let project = std::mem::take(&mut self.project);
+        if project.is_empty() {
+            return Ok(());
+        }
+        self.outlet.hand(About::named("vba_project"), &project)
     }
 
     /// Hands out the source of a macro.
@@ -126,6 +147,11 @@ impl Document<'_, '_, '_, '_, '_> {
             ..About::named(name)
         };
         let done = if out.is_empty() { Ok(()) } else { self.outlet.hand(about, &out) };
+        if self.project.len() < self.outlet.room() {
+            self.outlet.budget.tick(out.len() as u64)?;
+            self.project.extend_from_slice(b"\n\n");
+            vba::normalize(&out, self.code_page, &mut self.project);
+        }
         self.buffer = out;
         done
     }

@@ -5,9 +5,18 @@
 //! compiled code. Programs run the compiled code or the source, so a source
 //! that `dir` does not name is worth as much: see [`hidden_sources`].
 
+use encoding_rs::Encoding;
 use memchr::memmem;
 
 use super::{length_at, narrow, u16_at, utf16};
+
+/// What a `dir` stream says.
+#[derive(Debug, Default)]
+pub(super) struct Project {
+    /// The number of the character set that sources are in.
+    pub(super) code_page: u16,
+    pub(super) modules: Vec<Module>,
+}
 
 /// A module that `dir` names.
 #[derive(Debug)]
@@ -18,32 +27,34 @@ pub(super) struct Module {
     pub(super) offset: usize,
 }
 
-/// The modules that a decompressed `dir` stream lists.
+/// What a decompressed `dir` stream lists.
 ///
 /// A record is `id:2 length:4 data`; one has a length that does not count the
 /// last two bytes.
-pub(super) fn modules(dir: &[u8]) -> Vec<Module> {
-    let mut found: Vec<Module> = Vec::new();
+pub(super) fn project(dir: &[u8]) -> Project {
+    let mut project = Project::default();
     let mut stream = None;
     let mut rest = dir;
     while let (Some(id), Some(length)) = (u16_at(rest, 0), length_at(rest, 2)) {
         let length = if id == VERSION { 6 } else { length };
         let Some(data) = length.checked_add(6).and_then(|end| rest.get(6..end)) else { break };
         match id {
+            CODE_PAGE => project.code_page = u16_at(data, 0).unwrap_or(0),
             STREAM_NAME => stream = Some(narrow(data)),
             STREAM_NAME_WIDE => stream = Some(utf16(data)),
             OFFSET => {
                 if let (Some(stream), Some(offset)) = (stream.take(), length_at(data, 0)) {
-                    found.push(Module { stream, offset });
+                    project.modules.push(Module { stream, offset });
                 }
             }
             _ => {}
         }
         rest = rest.get(6 + length..).unwrap_or_default();
     }
-    found
+    project
 }
 
+const CODE_PAGE: u16 = 0x03;
 const VERSION: u16 = 0x09;
 const STREAM_NAME: u16 = 0x1a;
 const STREAM_NAME_WIDE: u16 = 0x32;
@@ -116,6 +127,48 @@ fn decompress_chunk(chunk: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a source as clamscan 1.4.6 searches it: small letters outside of
+/// strings, runs of blanks as one, lines that go on joined, and UTF-8.
+pub(super) fn normalize(source: &[u8], code_page: u16, out: &mut Vec<u8>) {
+    let source = encoding(code_page).decode_without_bom_handling(source).0;
+    let mut rest = source.as_bytes();
+    let (mut quoted, mut blank) = (false, false);
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'\r' | b'\n' => quoted = false,
+            b'"' => (quoted, blank) = (!quoted, false),
+            _ if quoted => {}
+            b' ' | b'\t' => {
+                if !std::mem::replace(&mut blank, true) {
+                    out.push(b' ');
+                }
+                continue;
+            }
+            b'_' if blank && matches!(after, [b'\r', b'\n', ..] | [b'\n', ..]) => {
+                rest = after.strip_prefix(b"\r").unwrap_or(after);
+                rest = rest.get(1..).unwrap_or_default();
+                continue;
+            }
+            _ => blank = false,
+        }
+        out.push(if quoted { byte } else { byte.to_ascii_lowercase() });
+    }
+}
+
+fn encoding(code_page: u16) -> &'static Encoding {
+    let label = match code_page {
+        932 => "shift_jis",
+        936 => "gbk",
+        949 => "euc-kr",
+        950 => "big5",
+        10000 => "macintosh",
+        65001 => "utf-8",
+        _ => &format!("windows-{code_page}"),
+    };
+    Encoding::for_label(label.as_bytes()).unwrap_or(encoding_rs::WINDOWS_1252)
+}
+
 /// The first byte of a compressed source.
 const CONTAINER: u8 = 1;
 /// Bytes that a chunk decompresses to at most.
@@ -124,6 +177,18 @@ const CHUNK: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What clamscan 1.4.6 made of such a source.
+    #[test]
+    fn sources_are_normalized() {
+        let source = b"Attribute VB_Name = \"M\"\r\n' A Comment  With   Blanks\r\n\
+            Sub\tA()  \r\n  X = \"A  b\" & _\r\n      \"C\"\"d E\"\r\n\xe9T\xc9\r\nEnd Sub\r\n  Y";
+        let mut out = Vec::new();
+        normalize(source, 1252, &mut out);
+        let expected = "attribute vb_name = \"M\"\r\n' a comment with blanks\r\n\
+            sub a() \r\nx = \"A  b\" & \"C\"\"d E\"\r\n\u{e9}t\u{c9}\r\nend sub\r\n y";
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
 
     /// The examples of [MS-OVBA], 3.2.
     #[test]

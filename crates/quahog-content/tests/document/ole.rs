@@ -157,6 +157,8 @@ fn sources_of_macros_are_text() {
         assert_eq!(sources.len(), 1);
         assert!(source.starts_with(sources[0].bytes()) || sources[0].bytes() == b"Sub A()\r\n");
         assert!(sources[0].name().eq_ignore_ascii_case("M.bas"));
+        let project = String::from_utf8_lossy(named(&found, "vba_project").bytes());
+        assert!(project.contains("\r\nsub autoopen()\r\n") || project == "\n\nsub a()\r\n");
     }
 }
 

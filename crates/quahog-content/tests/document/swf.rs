@@ -1,5 +1,7 @@
 //! Flash: films without their compression.
 
+use std::io::Write;
+
 use quahog_content::{Format, Limits, Shortfall};
 
 use super::{parts, parts_within, zlib};
@@ -20,6 +22,27 @@ fn a_packed_film_is_unpacked() {
     assert_eq!(found[0].shortfall, None);
     assert_eq!(parts(Format::Swf, &film(b'F', b"tags")), (vec![], None));
     assert_eq!(parts(Format::Swf, b"CWS"), (vec![], Some(Shortfall::Malformed)));
+}
+
+#[test]
+fn a_film_packed_with_lzma_is_unpacked() {
+    let options = lzma_rust2::LzmaOptions::with_preset(1);
+    let mut writer =
+        lzma_rust2::LzmaWriter::new_no_header(Vec::new(), &options, true).expect("options");
+    writer.write_all(b"tags of a film").unwrap();
+    let packed = writer.finish().unwrap();
+    let mut body = (packed.len() as u32).to_le_bytes().to_vec();
+    body.push(options.get_props());
+    body.extend(options.dict_size.to_le_bytes());
+    body.extend(packed);
+    let (found, shortfall) = parts(Format::Swf, &film(b'Z', &body));
+    assert_eq!(shortfall, None);
+    assert_eq!(found[0].bytes(), b"FWS\x06\x01\x02\x03\x04tags of a film");
+    assert_eq!(found[0].shortfall, None);
+    assert_eq!(
+        parts(Format::Swf, &film(b'Z', &body[..7])).0[0].shortfall,
+        Some(Shortfall::Malformed)
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod archives;
 mod conformance;
 mod databases;
+mod documents;
 mod faults;
 mod incidents;
 mod lists;
