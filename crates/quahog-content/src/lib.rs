@@ -170,6 +170,11 @@ impl Format {
     pub fn starts(self, bytes: &[u8]) -> bool {
         archive::recognize::starts(self, bytes)
     }
+
+    /// How long the archive says that it is, in formats that say so in front.
+    pub fn declared_length(self, bytes: &[u8]) -> Option<u64> {
+        archive::recognize::length(self, bytes)
+    }
 }
 
 /// The visitor that [`open`] hands parts to; `Break` stops the walk.

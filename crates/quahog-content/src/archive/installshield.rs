@@ -6,6 +6,8 @@
 //! `data1.hdr` that describes the files inside `data1.cab`, `data2.cab`, ...,
 //! which have nothing to do with Microsoft's cabinets.
 
+use std::collections::HashMap;
+
 use flate2::read::ZlibDecoder;
 use memchr::memmem;
 
@@ -149,10 +151,13 @@ fn cabinet(
     let stem: Vec<u8> = header.name.to_ascii_lowercase();
     let stem = stem.strip_suffix(b".hdr").unwrap_or_default();
     let stem = stem.strip_suffix(b"1").unwrap_or(stem).to_vec();
-    let volume = |number: u16| {
-        let name = [&stem, number.to_string().as_bytes(), b".cab"].concat();
-        files.iter().find(|file| file.name.to_ascii_lowercase() == name)
+    let number = |name: &[u8]| {
+        let number = name.to_ascii_lowercase();
+        let number = number.strip_prefix(&stem[..])?.strip_suffix(b".cab")?;
+        std::str::from_utf8(number).ok()?.parse::<u16>().ok()
     };
+    let volumes: HashMap<u16, &File<'_>> =
+        files.iter().filter_map(|file| Some((number(file.name)?, file))).collect();
     for nth in 0..table.n_files {
         members.budget.tick(64)?;
         let Some(entry) = table.entry(nth) else { return Err(Shortfall::Malformed.into()) };
@@ -160,7 +165,7 @@ fn cabinet(
             continue;
         }
         let member = Member::named(entry.name).sizes(entry.packed_size, entry.size);
-        let Some(cabinet) = volume(entry.volume) else {
+        let Some(cabinet) = volumes.get(&entry.volume) else {
             members.closed(member, Shortfall::Malformed)?;
             continue;
         };

@@ -224,5 +224,6 @@ const FIRST_DESCRIPTOR: u64 = 16;
 const MAX_DESCRIPTORS: u64 = 32;
 const IS_FOLDER: u8 = 2;
 const GOES_ON: u8 = 0x80;
-const MAX_FOLDERS: usize = 100_000;
-const LONGEST_PATH: usize = 4096;
+/// Folders that wait to be read, and bytes of the path of each.
+const MAX_FOLDERS: usize = 10_000;
+const LONGEST_PATH: usize = 1024;

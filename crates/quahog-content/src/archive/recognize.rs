@@ -4,7 +4,7 @@
 //! of them instead (binary data, mostly). So they keep that type, and are
 //! opened by their own first bytes.
 
-use super::fields::{u16_at, u32_at};
+use super::fields::{u16_at, u32_at, u64_at};
 use super::{ar, crc32, lz4, lzma, zstd};
 use crate::Format;
 
@@ -60,8 +60,24 @@ fn rar(bytes: &[u8]) -> bool {
     match bytes.get(6) {
         // The first header is the archive's own.
         Some(0) => bytes.get(9) == Some(&0x73),
-        Some(1) => true,
+        // A checksum, and a header that tells its length in a byte.
+        Some(1) => {
+            let end = bytes.get(12).map_or(0, |&length| 13 + usize::from(length));
+            bytes.get(12..end).is_some_and(|header| u32_at(bytes, 8) == Some(crc32(header)))
+        }
         _ => false,
+    }
+}
+
+/// How long the archive says that it is, if it does.
+pub(crate) fn length(format: Format, bytes: &[u8]) -> Option<u64> {
+    match format {
+        Format::Cabinet => u32_at(bytes, 8).map(u64::from),
+        Format::SevenZ => {
+            let end = u64_at(bytes, 12)?.checked_add(u64_at(bytes, 20)?)?;
+            end.checked_add(32)
+        }
+        _ => None,
     }
 }
 

@@ -144,9 +144,9 @@ fn files(bytes: &[u8], fields: &mut Fields<'_>, members: &mut Members<'_, '_>) -
 /// Packed streams, and what becomes of them.
 #[derive(Debug, Default)]
 struct Archive {
-    /// Where the first packed stream lies, and the sizes of all.
+    /// Where the packed streams lie, and how long they are.
     start: u64,
-    packs: Vec<u64>,
+    packs: Vec<(u64, u64)>,
     folders: Vec<Folder>,
     /// Sizes and checksums of the files of all folders.
     files: Vec<(u64, Option<u32>)>,
@@ -200,13 +200,7 @@ impl Archive {
     fn packs_of(&self, folder: usize) -> impl Iterator<Item = (u64, u64)> {
         let (first, count) =
             self.folders.get(folder).map_or((0, 0), |f| (f.first_pack, f.inputs.len()));
-        let before: u64 =
-            self.packs.iter().take(first).fold(self.start, |sum, &size| sum.saturating_add(size));
-        self.packs.iter().skip(first).take(count).scan(before, |at, &size| {
-            let start = *at;
-            *at = at.saturating_add(size);
-            Some((start, size))
-        })
+        self.packs.iter().skip(first).take(count).copied()
     }
 
     /// Starts to decode a folder.
@@ -429,7 +423,12 @@ impl<'h> Fields<'h> {
             match self.byte()? {
                 END => return Ok(()),
                 SIZES => {
-                    archive.packs = (0..count).map(|_| self.number()).collect::<Field<_>>()?;
+                    let mut start = archive.start;
+                    for _ in 0..count {
+                        let size = self.number()?;
+                        archive.packs.push((start, size));
+                        start = start.saturating_add(size);
+                    }
                 }
                 DIGESTS => {
                     self.digests(count)?;
@@ -488,12 +487,12 @@ impl<'h> Fields<'h> {
             let id = self.bytes((flags & 15).into())?.to_vec();
             let (inputs, outputs) =
                 if flags & 0x10 != 0 { (self.count()?, self.count()?) } else { (1, 1) };
-            if inputs > MAX_CODERS || outputs > MAX_CODERS {
+            let properties = if flags & 0x20 != 0 { self.sized()?.to_vec() } else { Vec::new() };
+            n_inputs += inputs; // counts are below the length of the header
+            n_outputs += outputs;
+            if n_inputs > MAX_STREAMS || n_outputs > MAX_STREAMS {
                 return Err(Shortfall::Malformed);
             }
-            let properties = if flags & 0x20 != 0 { self.sized()?.to_vec() } else { Vec::new() };
-            n_inputs += inputs;
-            n_outputs += outputs;
             folder.coders.push(Coder { id, inputs, outputs, properties });
         }
         let n_bonds = n_outputs.checked_sub(1).ok_or(Shortfall::Malformed)?;
@@ -614,8 +613,9 @@ const ENCODED_HEADER: u8 = 23;
 const AES: &[u8] = &[6, 0xf1, 7, 1];
 const BCJ2: &[u8] = &[3, 3, 1, 0x1b];
 
-/// 7-Zip's own bound.
+/// 7-Zip's own bounds, of coders and of their inputs and outputs.
 const MAX_CODERS: usize = 32;
+const MAX_STREAMS: usize = 64;
 /// Packed headers inside packed headers.
 const MAX_WRAPPINGS: usize = 4;
 const LARGEST_HEADER: u64 = 64 << 20;

@@ -67,3 +67,24 @@ proptest! {
         }
     }
 }
+
+/// Magic in the middle of a file is an archive only if more of it agrees.
+#[test]
+fn magic_alone_starts_no_archive() {
+    let checked = |mut bytes: Vec<u8>, at: usize, sum: u32| {
+        bytes[at..at + 4].copy_from_slice(&sum.to_le_bytes());
+        bytes
+    };
+    let sevenz = b"7z\xbc\xaf\x27\x1c\0\x04....\x05\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0....".to_vec();
+    let rar = b"Rar!\x1a\x07\x01\0....\x03\x01\0\0".to_vec();
+    let zip = b"PK\x03\x04\x14\0\0\0\x08\0................\x01\0\0\0a".to_vec();
+    for (format, wrong, right) in [
+        (Format::SevenZ, sevenz.clone(), checked(sevenz.clone(), 8, super::crc32(&sevenz[12..]))),
+        (Format::Rar, rar.clone(), checked(rar.clone(), 8, super::crc32(&rar[12..]))),
+        (Format::Zip, zip[..30].to_vec(), checked(zip.clone(), 26, 1)),
+    ] {
+        assert!(!format.starts(&wrong) && format.starts(&right), "{format:?}");
+    }
+    assert_eq!(Format::SevenZ.declared_length(&sevenz), Some(32 + 5 + 7));
+    assert_eq!(Format::Zip.declared_length(&zip), None);
+}

@@ -189,6 +189,26 @@ fn memory_and_counts_that_headers_ask_for_are_bounded() {
 }
 
 #[test]
+fn many_folders_take_time_by_their_number() {
+    const FOLDERS: usize = 40_000;
+    let folder = coder(&[0], &[]);
+    let mut header = [&[1, 4, 6, 0][..], &number(FOLDERS), &[9]].concat();
+    header.extend([1].repeat(FOLDERS));
+    header.extend([&[0, 7, 11][..], &number(FOLDERS), &[0]].concat());
+    header.extend([&[1][..], &folder].concat().repeat(FOLDERS));
+    header.push(12);
+    header.extend([1].repeat(FOLDERS));
+    header.extend([0, 0, 0]);
+    let bytes = file(&vec![b'x'; FOLDERS], &header);
+    let spent = crate::busy_time(|| {
+        let (found, shortfall) = parts(Format::SevenZ, &bytes);
+        assert_eq!((found.len(), shortfall), (10_000, Some(Shortfall::Parts)));
+    });
+    // Some 50 ms; a walk of all packed streams for each folder takes minutes.
+    assert!(spent.as_secs() < 20, "{spent:?}");
+}
+
+#[test]
 fn a_bomb_is_cut_and_not_skipped_for_ever() {
     let zeros = vec![0; 8 << 20];
     let (coder, packed) = lzma(&zeros);

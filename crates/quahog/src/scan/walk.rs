@@ -407,6 +407,8 @@ impl<'w> Walk<'w> {
             Err(Interrupted) => return self.interrupted(),
         };
         let (mut zip_seen, mut setup_seen) = (false, false);
+        // Archives that reach to the end lie all over each other.
+        let mut allowed = MAX_INSIDE.saturating_mul(layer.bytes().len());
         for (start, file_type) in found {
             let (file_type, format, start) = match file_type {
                 F::ZIPSFX => (F::ZIP, Format::Zip, start),
@@ -435,6 +437,16 @@ impl<'w> Walk<'w> {
             }
             // Its walk takes in what follows too.
             zip_seen |= format == Format::Zip;
+            // Others end where they say, if they do.
+            let length = format.declared_length(bytes).and_then(|n| usize::try_from(n).ok());
+            let bytes = bytes.get(..length.unwrap_or(bytes.len())).unwrap_or(bytes);
+            match allowed.checked_sub(bytes.len()) {
+                Some(left) => allowed = left,
+                None => {
+                    self.missing(Shortfall::Fuel);
+                    break;
+                }
+            }
             if let Err(shortfall) = self.budget.part() {
                 self.missing(shortfall);
                 return ControlFlow::Break(());
@@ -943,6 +955,9 @@ impl<'w> Walk<'w> {
         }
     }
 }
+
+/// How many times a layer may be walked for archives inside of it.
+const MAX_INSIDE: usize = 16;
 
 /// Whether a layer is opened.
 enum Opening {
