@@ -18,7 +18,7 @@
 //! An encrypted document is [`Shortfall::Encrypted`] as a whole; its streams
 //! are handed out as they are.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use memchr::memmem;
 
@@ -179,8 +179,8 @@ impl Document<'_, '_, '_, '_, '_> {
             let name = node
                 .parent
                 .filter(|_| node.name.starts_with(ATTACHMENT))
-                .and_then(|storage| names.iter().find(|(of, _)| *of == storage))
-                .map_or(path.as_str(), |(_, name)| name);
+                .and_then(|storage| names.get(&storage))
+                .map_or(path.as_str(), String::as_str);
             self.outlet.hand(About { shortfall, ..About::named(name) }, &stream)?;
             self.inside(node, &stream)?;
         }
@@ -189,15 +189,15 @@ impl Document<'_, '_, '_, '_, '_> {
 
     /// The file names of the attachments of a message, by storage; the longer
     /// kind of name before the shorter one.
-    fn attachment_names(&self) -> Vec<(usize, String)> {
-        let mut names = Vec::new();
+    fn attachment_names(&self) -> HashMap<usize, String> {
+        let mut names = HashMap::new();
         for property in ["__substg1.0_3707", "__substg1.0_3704"] {
             for node in &self.file.nodes {
                 let Some(storage) = node.parent else { continue };
                 if node.name.starts_with(property) && node.kind == Kind::Stream {
                     let text = self.file.stream(node, 1024);
                     let name = if node.name.ends_with("1F") { utf16(&text) } else { narrow(&text) };
-                    names.push((storage, name));
+                    names.entry(storage).or_insert(name);
                 }
             }
         }

@@ -105,14 +105,14 @@ fn lengths_that_lie_hide_nothing() {
 #[test]
 fn scripts_come_as_written_and_as_read() {
     let (found, _) = parts(Format::Pdf, &file(&[object(1, "<</S/JavaScript/JS(a\\(1\\))>>")]));
-    assert_eq!(scripts(&found), ["a\\(1\\))>>\n", "a(1)"]);
+    assert_eq!(scripts(&found), ["a\\(1\\))>>", "a(1)"]);
     let (found, _) = parts(Format::Pdf, &file(&[object(1, "<</A[<</JS(plain)>>]>>")]));
-    assert_eq!(scripts(&found), ["plain)>>]>>\n"]);
+    assert_eq!(scripts(&found), ["plain)>>]>>"]);
     let (found, _) = parts(Format::Pdf, &file(&[object(1, "<</JS<fe ff0061 0031>>>")]));
     assert_eq!(scripts(&found)[1], "a1");
     // The value is an object of its own.
     let bytes = file(&[object(2, "(script)"), object(1, "<</S/JavaScript/JS 2 0 R>>")]);
-    assert_eq!(scripts(&parts(Format::Pdf, &bytes).0), ["script)\n"]);
+    assert_eq!(scripts(&parts(Format::Pdf, &bytes).0), ["script)"]);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn object_streams_are_opened() {
     assert_eq!(shortfall, None);
     let mut scripts = scripts(&found);
     scripts.sort_unstable();
-    assert!(scripts[0].starts_with("first)>>") && scripts[1] == "second)\n");
+    assert!(scripts[0].starts_with("first)>>") && scripts[1] == "second)");
     assert_eq!(part_of(&found, b"MZ payload").name(), "b.exe");
 }
 
@@ -210,6 +210,21 @@ fn bombs_end_at_the_limit() {
     let (found, _) = parts_within(Format::Pdf, &file(&many), limits);
     let total: usize = found.iter().map(|part| part.bytes().len()).sum();
     assert!(total <= 3 << 20);
+}
+
+/// Values that many refer to, and scripts without an end, cost each their own.
+#[test]
+fn time_is_linear() {
+    let time = |n: usize| {
+        let scripts = "1 0 obj<</JS(a)/JS(b)>>\n".repeat(n);
+        let long = format!("5 0 obj[{}]endobj\n", "1 ".repeat(4 * n));
+        let refer = "2 0 obj<</Length 5 0 R>>stream\nx\nendstream\n".repeat(n);
+        let bytes = [scripts.as_bytes(), long.as_bytes(), refer.as_bytes()].concat();
+        let limits = Limits { parts: u32::MAX, ..Limits::default() };
+        (0..3).map(|_| crate::busy_time(|| drop(parts_within(Format::Pdf, &bytes, limits)))).min()
+    };
+    let (once, twice) = (time(1000).unwrap(), time(2000).unwrap());
+    assert!(twice < once * 3, "{once:?} became {twice:?}");
 }
 
 /// What never ends costs much once, and then hides nothing.

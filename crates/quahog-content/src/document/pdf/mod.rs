@@ -9,7 +9,7 @@
 //! * every stream, decoded by its filters, as clamscan 1.4.6 has them; and,
 //!   if a predictor was applied, also without it;
 //! * every string that is JavaScript: as it stands in the file up to the end
-//!   of its object, which is the form that clamscan searches, and decoded,
+//!   of its value, which is the form that clamscan searches, and decoded,
 //!   if that is another form;
 //! * strings that are objects of their own, and objects inside of object
 //!   streams, in the same way.
@@ -220,8 +220,8 @@ impl Document<'_, '_, '_, '_, '_> {
     fn object(&mut self, object: &Object) -> Result<(), Stop> {
         let (value, end) = self.value(object.start)?;
         if !self.is_encrypted || self.key.is_some() {
-            let rest = self.bytes.get(object.start..).unwrap_or_default();
-            self.strings(&value, rest, object.start, Some(object))?;
+            let text = self.bytes.get(object.start..end).unwrap_or_default();
+            self.strings(&value, text, object.start, Some(object))?;
         }
         match self.data_start(end) {
             Some(start) => self.stream(object, &value, start),
@@ -244,15 +244,15 @@ impl Document<'_, '_, '_, '_, '_> {
         Some(end + blanks + b"stream".len() + line)
     }
 
-    /// The value, or what it refers to.
+    /// The value, or what it refers to. Many may refer to the same one, so no
+    /// more of it is read than a length or filters take.
     fn resolved(&mut self, value: &Value) -> Result<Value, Stop> {
-        match value {
-            Value::Reference(number, _) => match self.by_number.get(number) {
-                Some(&start) => Ok(self.value(start)?.0),
-                None => Ok(Value::Other),
-            },
-            _ => Ok(value.clone()),
-        }
+        let Value::Reference(number, _) = value else { return Ok(value.clone()) };
+        let Some(&start) = self.by_number.get(number) else { return Ok(Value::Other) };
+        let limit = start.saturating_add(LONGEST_REFERRED).min(self.bytes.len());
+        let (value, end) = value::parse(self.bytes.get(..limit).unwrap_or_default(), start);
+        self.outlet.budget.tick(end.saturating_sub(start) as u64)?;
+        Ok(value)
     }
 
     /// The data of a stream: as long as it says, if it ends there, else up to
@@ -424,40 +424,38 @@ impl Document<'_, '_, '_, '_, '_> {
             {
                 self.script(script, rest.get(*start..end).unwrap_or_default())?;
             }
-            self.strings(&value, rest, 0, None)?;
+            self.strings(&value, rest.get(..end).unwrap_or(rest), 0, None)?;
         }
         Ok(())
     }
 
     /// Hands out strings of JavaScript inside of a value that was parsed from
-    /// bytes of which `rest` begins at `base`. `object` is where it stands if
-    /// its strings are encrypted.
+    /// `text`, which begins at `base`. `object` is where it stands if its
+    /// strings may be encrypted.
     fn strings(
         &mut self,
         value: &Value,
-        rest: &[u8],
+        text: &[u8],
         base: usize,
         object: Option<&Object>,
     ) -> Result<(), Stop> {
         let is_script = object.is_some_and(|object| self.scripts.contains(&object.number));
         let mut found: Vec<(Vec<u8>, usize)> = Vec::new();
         match value {
-            Value::String(text, start) if is_script => found.push((text.clone(), *start)),
+            Value::String(script, start) if is_script => found.push((script.clone(), *start)),
             _ => collect_scripts(value, &mut found),
         }
-        for (text, start) in found {
-            let raw = start.checked_sub(base).and_then(|start| rest.get(start..));
+        for (script, start) in found {
+            let raw = start.checked_sub(base).and_then(|start| text.get(start..));
             let raw = raw.unwrap_or_default();
-            let raw = raw.get(..LONGEST_SCRIPT).unwrap_or(raw);
-            let end = memmem::find(raw, b"endobj").unwrap_or(raw.len());
-            let raw = raw.get(..self.allowance.take(end)).unwrap_or_default();
-            self.outlet.budget.tick((raw.len() + text.len()) as u64)?;
+            let raw = raw.get(..self.allowance.take(raw.len())).unwrap_or_default();
+            self.outlet.budget.tick((raw.len() + script.len()) as u64)?;
             match (self.key.as_ref(), object) {
                 (Some(key), Some(object)) => {
-                    let text = key.string(object.number, object.generation, &text);
-                    self.script(&text, b"")?;
+                    let script = key.string(object.number, object.generation, &script);
+                    self.script(&script, b"")?;
                 }
-                _ => self.script(&text, raw)?,
+                _ => self.script(&script, raw)?,
             }
         }
         Ok(())
@@ -514,5 +512,5 @@ fn text(bytes: &[u8]) -> String {
 const LONGEST_HEAD: usize = 64;
 /// Filters of one stream that are applied.
 const MAX_FILTERS: usize = 16;
-/// Bytes of a script as it stands in the file.
-const LONGEST_SCRIPT: usize = 16 << 20;
+/// Bytes of a value that another one refers to: a length, filters.
+const LONGEST_REFERRED: usize = 1 << 10;
