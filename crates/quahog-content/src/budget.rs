@@ -57,6 +57,8 @@ pub enum Shortfall {
     Fuel,
     /// The container is damaged where its bytes were needed.
     Malformed,
+    /// Our own code failed on it: a mistake of ours, please report it.
+    Panicked,
     /// Longer than [`Limits::part_bytes`].
     PartBytes,
     /// More than [`Limits::parts`].
@@ -81,6 +83,7 @@ impl Shortfall {
             Shortfall::Encrypted => "encrypted",
             Shortfall::Fuel => "fuel",
             Shortfall::Malformed => "malformed",
+            Shortfall::Panicked => "panicked",
             Shortfall::PartBytes => "part-bytes",
             Shortfall::Parts => "parts",
             Shortfall::Program => "program",

@@ -3,7 +3,8 @@
 //! Three things happen here. [`Database::load`] reads files and folders,
 //! verifies containers and admits signatures, line by line, with a
 //! [`LoadReport`] of what was left out and why. [`Live`] holds the engine that
-//! answers, and swaps in a new one between two messages. A [`Scanner`] looks at
+//! answers, and swaps in a new one between two messages: [`Live::start`] does
+//! the loading, too, and is the way for a mail server. A [`Scanner`] looks at
 //! a message and everything inside it, and gives a [`ScanReport`].
 //!
 //! ```

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::build::hex;
-use super::sync::{AtomicU64, AtomicUsize, Ordering};
+use super::sync::Bits;
 
 /// A signature that is silenced.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -52,13 +52,12 @@ pub enum MuteError {
     Unknown(String),
 }
 
-/// The bits of one engine.
+/// The signatures of one engine that are silenced.
 #[derive(Debug, Default)]
 pub(crate) struct Mask {
-    /// Bits that are set, over all segments: scans look at nothing else while
-    /// it is 0.
-    count: AtomicUsize,
-    segments: Vec<[Box<[AtomicU64]>; 4]>,
+    bits: Bits,
+    /// For each segment and kind the first bit and how many there are.
+    places: Vec<[(usize, usize); 4]>,
 }
 
 /// The kinds that can be muted, and their place in the mask.
@@ -82,13 +81,20 @@ impl Mask {
     }
 
     fn of_lens(segments: impl Iterator<Item = [usize; 4]>) -> Mask {
-        let words = |n: usize| (0..n.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Mask { count: AtomicUsize::new(0), segments: segments.map(|n| n.map(words)).collect() }
+        let mut first = 0;
+        let place = |len: usize| {
+            let place = (first, len);
+            first += len;
+            place
+        };
+        let mut place = place;
+        let places: Vec<_> = segments.map(|lens| lens.map(&mut place)).collect();
+        Mask { bits: Bits::new(first), places }
     }
 
-    fn word(&self, segment: usize, kind: SigKind, index: usize) -> Option<(&AtomicU64, u64)> {
-        let word = self.segments.get(segment)?[slot(kind)?].get(index / 64)?;
-        Some((word, 1 << (index % 64)))
+    fn bit(&self, segment: usize, kind: SigKind, index: usize) -> Option<usize> {
+        let (first, len) = self.places.get(segment)?[slot(kind)?];
+        (index < len).then_some(first + index)
     }
 
     /// Whether a signature is silenced.
@@ -97,33 +103,18 @@ impl Mask {
     }
 
     fn test(&self, segment: usize, kind: SigKind, index: usize) -> bool {
-        // Acquire: whoever sees the count sees the bit that it counts.
-        self.count.load(Ordering::Acquire) != 0
-            && self
-                .word(segment, kind, index)
-                .is_some_and(|(word, bit)| word.load(Ordering::Acquire) & bit != 0)
+        self.bits.len() != 0
+            && self.bit(segment, kind, index).is_some_and(|bit| self.bits.test(bit))
     }
 
     /// Silences a signature, or lets it be heard. Whether that changed anything.
     fn set(&self, segment: usize, kind: SigKind, index: usize, muted: bool) -> bool {
-        let Some((word, bit)) = self.word(segment, kind, index) else { return false };
-        if muted {
-            let is_new = word.fetch_or(bit, Ordering::AcqRel) & bit == 0;
-            if is_new {
-                self.count.fetch_add(1, Ordering::AcqRel);
-            }
-            return is_new;
-        }
-        let was = word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
-        if was {
-            self.count.fetch_sub(1, Ordering::AcqRel);
-        }
-        was
+        self.bit(segment, kind, index).is_some_and(|bit| self.bits.set(bit, muted))
     }
 
     /// How many are silenced.
     pub(crate) fn len(&self) -> usize {
-        self.count.load(Ordering::Acquire)
+        self.bits.len()
     }
 
     /// Silences what `mute` is about. Whether it is there.
@@ -459,20 +450,4 @@ mod tests {
         assert!(mask.set(0, SigKind::Body, 64, false));
         assert_eq!(mask.len(), 0);
     }
-}
-
-/// What the model of threads needs of the mask, without an engine.
-#[cfg(all(test, loom))]
-pub(super) fn model_mask() -> Mask {
-    Mask::of_lens([[64, 0, 0, 0]].into_iter())
-}
-
-#[cfg(all(test, loom))]
-pub(super) fn model_set(mask: &Mask, index: usize, muted: bool) {
-    mask.set(0, SigKind::Body, index, muted);
-}
-
-#[cfg(all(test, loom))]
-pub(super) fn model_test(mask: &Mask, index: usize) -> bool {
-    mask.test(0, SigKind::Body, index)
 }

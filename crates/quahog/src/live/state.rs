@@ -145,13 +145,10 @@ impl State {
             .write(true)
             .open(folder.join("lock"))
             .map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                return Err(OpenError::Locked { folder: folder_of() });
-            }
-            Err(fs::TryLockError::Error(error)) => return Err(io(error)),
-        }
+        take(&lock).map_err(|error| match error {
+            fs::TryLockError::WouldBlock => OpenError::Locked { folder: folder_of() },
+            fs::TryLockError::Error(error) => io(error),
+        })?;
         let own = folder.join(format!("state-{FORMAT}"));
         let mut set_aside = Vec::new();
         for entry in fs::read_dir(folder).map_err(io)?.flatten() {
@@ -346,6 +343,22 @@ impl State {
             Err(error) => Err(error),
         }
     }
+}
+
+/// How often, and how long apart, a lock is tried.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Takes the lock, and is patient for a second: who starts a program shares
+/// his locks with it until it is loaded, also one that he just let go.
+fn take(lock: &File) -> Result<(), fs::TryLockError> {
+    for _ in 1..TRIES {
+        match lock.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_TRIES),
+            taken => return taken,
+        }
+    }
+    lock.try_lock()
 }
 
 /// Makes a folder that only we read and write, if it is not there.

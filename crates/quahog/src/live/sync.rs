@@ -1,4 +1,5 @@
-//! The cell of the engine in force, and what it is made of.
+//! What threads share without waiting: the cell of the engine in force, and
+//! the bits of the mute mask.
 //!
 //! Under `--cfg loom` the locks and atomics are loom's, so that a model can try
 //! every interleaving of a swap and of the mute mask.
@@ -6,12 +7,12 @@
 use std::sync::{Arc, PoisonError};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{
+use loom::sync::{
     RwLock,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 #[cfg(not(loom))]
-pub(crate) use std::sync::{
+use std::sync::{
     RwLock,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
@@ -41,9 +42,57 @@ impl<T> Cell<T> {
     }
 }
 
+/// Bits that any thread sets and any thread reads.
+#[derive(Debug, Default)]
+pub(crate) struct Bits {
+    /// How many are set: readers look at no other word while it is 0.
+    count: AtomicUsize,
+    words: Vec<AtomicU64>,
+}
+
+impl Bits {
+    /// This many bits, none of them set.
+    pub(crate) fn new(len: usize) -> Bits {
+        let words = (0..len.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        Bits { count: AtomicUsize::new(0), words }
+    }
+
+    fn word(&self, bit: usize) -> Option<(&AtomicU64, u64)> {
+        Some((self.words.get(bit / 64)?, 1 << (bit % 64)))
+    }
+
+    /// Whether a bit is set.
+    pub(crate) fn test(&self, bit: usize) -> bool {
+        // Acquire: whoever sees the count sees the bit that it counts.
+        self.len() != 0
+            && self.word(bit).is_some_and(|(word, bit)| word.load(Ordering::Acquire) & bit != 0)
+    }
+
+    /// Sets or clears a bit. Whether that changed anything.
+    pub(crate) fn set(&self, bit: usize, on: bool) -> bool {
+        let Some((word, bit)) = self.word(bit) else { return false };
+        if on {
+            let is_new = word.fetch_or(bit, Ordering::AcqRel) & bit == 0;
+            if is_new {
+                self.count.fetch_add(1, Ordering::AcqRel);
+            }
+            return is_new;
+        }
+        let was = word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
+        if was {
+            self.count.fetch_sub(1, Ordering::AcqRel);
+        }
+        was
+    }
+
+    /// How many are set.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+}
+
 #[cfg(all(test, loom))]
 mod model {
-    use super::super::mute;
     use super::*;
 
     /// A reader sees one generation or the other, never goes back, and the old
@@ -75,18 +124,18 @@ mod model {
     #[test]
     fn a_mute_is_seen_and_none_is_lost() {
         loom::model(|| {
-            let mask = loom::sync::Arc::new(mute::model_mask());
+            let mask = loom::sync::Arc::new(Bits::new(64));
             let other = {
                 let mask = mask.clone();
                 loom::thread::spawn(move || {
-                    mute::model_set(&mask, 1, true);
-                    assert!(mute::model_test(&mask, 1));
+                    mask.set(1, true);
+                    assert!(mask.test(1));
                 })
             };
-            mute::model_set(&mask, 2, true);
-            assert!(mute::model_test(&mask, 2));
+            mask.set(2, true);
+            assert!(mask.test(2));
             other.join().unwrap();
-            assert!(mute::model_test(&mask, 1) && mute::model_test(&mask, 2));
+            assert!(mask.test(1) && mask.test(2));
             assert_eq!(mask.len(), 2);
         });
     }

@@ -7,6 +7,8 @@
 //! | [`updates`] | who is believed, what an update cannot do, patches, sources of one's own |
 //! | [`formats`] | which containers are opened, which views are made |
 //! | [`engine`] | how a buffer is searched, and what that costs |
+//! | [`live`] | how an update comes to be in force, and what it must show before |
+//! | [`incidents`] | what took mail down elsewhere, and what happens here |
 
 #[doc = include_str!("deviations.md")]
 pub mod deviations {}
@@ -22,3 +24,9 @@ pub mod formats {}
 
 #[doc = include_str!("engine.md")]
 pub mod engine {}
+
+#[doc = include_str!("live.md")]
+pub mod live {}
+
+#[doc = include_str!("incidents.md")]
+pub mod incidents {}

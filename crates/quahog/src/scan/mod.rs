@@ -14,7 +14,7 @@ mod explain;
 
 use std::sync::Arc;
 
-use quahog_content::Budget;
+use quahog_content::{Budget, Shortfall};
 use quahog_engine::{Engine, Scratch};
 use rayon::prelude::*;
 
@@ -91,9 +91,19 @@ impl Scanner {
             return ScanReport::unavailable(snapshot.generation());
         };
         let budget = budget(&self.settings, engine);
-        let walk = walk::Walk::new(engine, &self.settings, &budget, &mut self.scratch)
-            .muted(snapshot.mask());
-        let findings = walk.run(input);
+        let (settings, scratch) = (&self.settings, &mut self.scratch);
+        // Hostile bytes must not end the process, even where we made a mistake.
+        let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            walk::Walk::new(engine, settings, &budget, scratch).muted(snapshot.mask()).run(input)
+        }));
+        let findings = walked.unwrap_or_else(|_| {
+            // What was in use may be in any state.
+            self.scratch = Scratch::default();
+            metrics::counter!("quahog_scan_panics_total").increment(1);
+            let mut findings = report::Findings::default();
+            findings.missing(Shortfall::Panicked, String::new());
+            findings
+        });
         self.live.shared().count(snapshot, input, &findings.signatures);
         findings.into_report(snapshot.generation(), engine.fingerprint())
     }
@@ -126,4 +136,27 @@ where
         .par_iter()
         .map_init(scanner, |scanner, input| scanner.scan_with(&snapshot, input.as_ref()))
         .collect()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::{Completeness, Database, Engine, Live, Shortfall, Verdict};
+
+    /// F27: the process lives, the report says what happened, and the next
+    /// message is scanned as ever.
+    #[test]
+    fn fault_27_a_panic_is_a_gap_in_the_report() {
+        let engine = Engine::new(Database::demonstration().into_signatures()).unwrap();
+        let mut scanner = Live::new(engine).scanner();
+        for _ in 0..100 {
+            let report = scanner.scan(super::walk::PANIC);
+            assert_eq!(report.verdict(), Verdict::Clean);
+            let Completeness::Incomplete([missing]) = report.completeness() else {
+                panic!("{report:?}")
+            };
+            assert_eq!(missing.reason, Shortfall::Panicked);
+            let report = scanner.scan(b"quahog-demo-lure, quahog-demo-link");
+            assert_eq!(report.detections().len(), 1);
+        }
+    }
 }

@@ -22,6 +22,10 @@ use crate::live::Mask;
 /// Detections that are kept; what comes after them changes no verdict.
 const MAX_DETECTIONS: usize = 1_000;
 
+/// The input on which a test makes the walk panic.
+#[cfg(test)]
+pub(super) const PANIC: &[u8] = b"panic, please";
+
 /// One input on its way through the engine.
 pub(crate) struct Walk<'w> {
     engine: &'w Engine,
@@ -141,6 +145,8 @@ impl<'w> Walk<'w> {
     }
 
     fn walk(&mut self, input: &[u8]) {
+        #[cfg(test)]
+        assert!(input != PANIC, "a mistake of ours, made for a test");
         let limit = usize::try_from(self.settings.limits.part_bytes).unwrap_or(usize::MAX);
         let cut = &input[..input.len().min(limit)];
         if cut.len() < input.len() {
