@@ -6,9 +6,9 @@
 clamd answers over its Unix socket (INSTREAM, one client, no cache, temporary
 files in memory where /dev/shm is); its CPU time is read before and after, so
 that loading is in no figure. quahog runs `scan --threads 1` on all messages and
-on none (one tiny file), and the difference counts. Both give all names of every
-message (clamd: AllMatchScan), and these are compared first: a wrong scan is not
-a fast one. Also told: wall time and memory of the load of each, and the CPU
+on none (one tiny file), and the difference counts, ten times over. clamd ends at the first name
+of a message, quahog looks for all of them, and clamd's must be among these: a
+wrong scan is not a fast one. Also told: wall time and memory of the load of each, and the CPU
 time for one object of 120 bytes (clamd: many of them; quahog: the same many
 files less none).
 
@@ -29,6 +29,9 @@ import tempfile
 import time
 
 FOUND = re.compile(rb"^(.*?): (\S.*) FOUND$")
+# quahog scans the messages this often, so that the figure is large beside that
+# of the load, which is taken off.
+TIMES = 10
 TICK = os.sysconf("SC_CLK_TCK")
 TINY = b"A short answer: thank you, the invoice has been received and will be paid by the end of next week. Kind regards, Anna\n\n"
 
@@ -58,7 +61,7 @@ class Clamd:
         with open(config, "w") as file:
             file.write(
                 "LocalSocket %s\nDatabaseDirectory %s\nTemporaryDirectory %s\nForeground yes\n"
-                "DisableCache yes\nAllMatchScan yes\nMaxThreads 1\nStreamMaxLength 100M\n"
+                "DisableCache yes\nMaxThreads 1\nStreamMaxLength 100M\n"
                 "SelfCheck 86400\nPidFile %s/pid\n"
                 % (self.socket, databases, self.folder, self.folder)
             )
@@ -106,10 +109,10 @@ class Clamd:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def quahog(binary, databases, folder):
+def quahog(binary, databases, folder, times=1):
     """CPU and wall seconds, highest MB, names by file name."""
     command = [binary, "scan", "--threads", "1", "--no-summary", "--allmatch", "--assume", "mail",
-               "-d", databases, "-r", folder]
+               "-d", databases, "-r"] + [folder] * times
     begin = time.time()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     out = process.stdout.read()
@@ -161,8 +164,9 @@ def main():
         for pair in range(options.pairs):
             theirs, their_names = clamd.run(messages)
             empty, load_wall, peak, _ = quahog(options.quahog, options.databases, folder + "/none")
-            full, _, _, our_names = quahog(options.quahog, options.databases, folder + "/mails")
-            ours = max(full - empty, 1e-3)
+            full, _, _, our_names = quahog(
+                options.quahog, options.databases, folder + "/mails", TIMES)
+            ours = max(full - empty, 1e-3) / TIMES
             scan.append(theirs / ours)
             load.append(clamd.load / load_wall)
             memory.append(clamd.memory / peak)
