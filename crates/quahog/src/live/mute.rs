@@ -315,11 +315,18 @@ impl Tally {
         }
     }
 
-    /// Signatures that are new in a segment are young from now on.
+    /// Signatures that are new in a segment are young from now on, and those
+    /// that it has no more are forgotten: a storm of updates must not leave
+    /// behind what each of them brought.
     pub(crate) fn segment(&mut self, before: Option<&Segment>, now: &Segment, at: Instant) {
         let Some(before) = before else { return };
-        let old: HashSet<u64> = names(before).collect();
-        for name in names(now).filter(|name| !old.contains(name)) {
+        let (old, new): (HashSet<u64>, HashSet<u64>) =
+            (names(before).collect(), names(now).collect());
+        for name in old.difference(&new) {
+            self.young.remove(name);
+            self.found.remove(name);
+        }
+        for &name in new.difference(&old) {
             self.young.entry(name).or_insert(at);
         }
     }
@@ -395,6 +402,20 @@ mod tests {
             builder.line(Format::Ndb, 1, line.as_bytes()).unwrap();
         }
         Segment::new(builder.finish()).unwrap()
+    }
+
+    #[test]
+    fn what_an_update_takes_back_is_forgotten() {
+        let (at, mut tally) = (Instant::now(), Tally::default());
+        let mut before = segment(&["Same:0:*:61626364"]);
+        for number in 0..20 {
+            let line = format!("Gen.{number}:0:*:65666768");
+            let now = segment(&["Same:0:*:61626364", &line]);
+            tally.segment(Some(&before), &now, at);
+            tally.hit(format!("Gen.{number}").as_bytes(), b"a mail", &MuteConfig::default(), at);
+            before = now;
+        }
+        assert_eq!((tally.young.len(), tally.found.len()), (1, 1));
     }
 
     fn tally() -> Tally {
