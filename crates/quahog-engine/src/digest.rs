@@ -5,6 +5,7 @@
 //! each hash.
 
 use md5::Md5;
+use quahog_sig::model::table::{Sections, Table};
 use quahog_sig::model::{DigestKind, HashColumns};
 use rayon::prelude::*;
 use sha1::Sha1;
@@ -14,13 +15,12 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HashIndex {
     /// Rows, sorted by digest, equal ones in the order of their lines.
-    order: Vec<u32>,
-    /// Where in `order` digests with these top bits begin.
-    buckets: Vec<u32>,
-    /// How far the first four bytes of a digest are shifted to give a bucket.
-    shift: u32,
+    order: Table<u32>,
+    /// Where in `order` digests with these top bits begin; one more than there
+    /// are buckets, whose number is a power of two.
+    buckets: Table<u32>,
     /// The sizes that occur, sorted.
-    sizes: Vec<u32>,
+    sizes: Table<u32>,
     /// Whether a hash of files of any size is listed.
     any_size: bool,
 }
@@ -57,9 +57,8 @@ impl HashIndex {
         HashIndex {
             any_size: columns.iter().any(|entry| entry.size.is_none()),
             order: keys.into_iter().map(|(_, row)| row).collect(),
-            buckets,
-            shift,
-            sizes,
+            buckets: buckets.into(),
+            sizes: sizes.into(),
         }
     }
 
@@ -77,12 +76,12 @@ impl HashIndex {
         size: usize,
     ) -> [Option<usize>; 2] {
         let mut rows = [None; 2];
-        if self.order.is_empty() {
-            return rows;
-        }
-        let bucket = (prefix(digest) >> 32 >> self.shift) as usize;
-        let range = self.buckets[bucket] as usize..self.buckets[bucket + 1] as usize;
-        for &row in &self.order[range] {
+        let buckets = &self.buckets[..];
+        let bits = buckets.len().max(2).ilog2();
+        let top = prefix(digest).checked_shr(64u32.saturating_sub(bits)).unwrap_or(0);
+        let bucket = top as usize; // as many bits as there are buckets
+        let Some(&[start, end]) = buckets.get(bucket..bucket + 2) else { return rows };
+        for &row in self.order.get(start as usize..end as usize).unwrap_or_default() {
             let Some(entry) = columns.get(row as usize) else { continue };
             if entry.digest != digest {
                 continue;
@@ -119,6 +118,16 @@ impl HashIndexes {
     /// Whether a buffer of this size can be listed by any digest.
     pub(crate) fn may_hold_any(&self, size: usize) -> bool {
         self.0.iter().any(|index| index.may_hold(size))
+    }
+
+    pub(crate) fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        for index in &mut self.0 {
+            s.table(&mut index.order)?;
+            s.table(&mut index.buckets)?;
+            s.table(&mut index.sizes)?;
+            s.rest(&mut index.any_size)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn of(&self, kind: DigestKind) -> &HashIndex {

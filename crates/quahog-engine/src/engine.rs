@@ -1,16 +1,14 @@
 //! The engine: all signatures, compiled, for one buffer at a time.
 
-use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use quahog_sig::SignatureSet;
 use quahog_sig::body::Pattern;
 use quahog_sig::model::{
-    Base, Block, DigestKind, FileType, HashedPart, Offset, Origin, SigId, SigKind, Subsignature,
-    Target, Value,
+    Block, DigestKind, FileType, HashedPart, Offset, Origin, SigId, SigKind, Subsignature, Target,
+    Value,
 };
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::certificate;
@@ -19,12 +17,12 @@ use crate::digest::{HashIndexes, digest_of};
 use crate::exe::Executable;
 use crate::icon;
 use crate::identify::{Identifier, Inside};
-use crate::lists::{Containers, Link, LinkAlert, LinkOptions, PhishingLists};
+use crate::lists::{Link, LinkAlert, LinkOptions};
 use crate::meter::{Interrupted, Meter};
 use crate::offset::starts_in;
-use crate::plan::{self, Planned};
-use crate::prefilter::{Fit, Prefilter, PrefilterBuilder, Seen, SigRef, User};
-use crate::verify::pcre::{Matcher, Stack};
+use crate::prefilter::{Fit, Seen, SigRef, User};
+use crate::segment::{Segment, picture_key};
+use crate::verify::pcre::Stack;
 use crate::verify::{self, Buffers, Found, Want};
 use crate::yara;
 
@@ -35,155 +33,6 @@ pub enum BuildError {
     /// The tables grew past what their form can hold.
     #[error("tables too large: {0}")]
     TooLarge(String),
-}
-
-/// The compiled signatures of one set. Immutable, shared by engines.
-#[derive(Debug)]
-pub struct Segment {
-    pub(crate) set: SignatureSet,
-    /// That of the set.
-    digest: [u8; 32],
-    /// One prefilter for each target, with the triggers of target 0 in it too;
-    /// `None` where a target has no signatures of its own: target 0's serves.
-    groups: [Option<Group>; Target::COUNT],
-    hashes: HashIndexes,
-    /// By [`HashedPart`].
-    parts: [HashIndexes; 2],
-    allowed: HashIndexes,
-    /// Members of macro groups, by target and group.
-    pub(crate) macros: HashMap<(Target, u8), Vec<u32>>,
-    /// Regular expressions, compiled when they first run: a scan cannot tell
-    /// whether another one was there before.
-    pub(crate) matchers: Vec<OnceLock<Box<Matcher>>>,
-    containers: Containers,
-    phishing: PhishingLists,
-    pub(crate) regexes: yara::Regexes,
-}
-
-/// What one kind of layer is searched for.
-#[derive(Debug, Default)]
-struct Group {
-    prefilter: Prefilter,
-    /// Signatures that may match without any literal.
-    always: Vec<SigRef>,
-    /// Signatures that match no layer but a picture of this hash.
-    pictures: HashMap<u64, Vec<SigRef>>,
-}
-
-impl Segment {
-    /// Compiles a set.
-    ///
-    /// Uses the rayon pool that its caller installed. Takes time about linear
-    /// in the text of the signatures.
-    ///
-    /// # Errors
-    ///
-    /// The tables would be too large.
-    pub fn new(set: SignatureSet) -> Result<Segment, BuildError> {
-        let hashes = || {
-            let files = || HashIndexes::new(|kind| set.hashes(kind));
-            let parts = |part| HashIndexes::new(|kind| set.part_hashes(part, kind));
-            rayon::join(files, || HashedPart::ALL.map(parts))
-        };
-        let ((digest, (hashes, parts)), groups) =
-            rayon::join(|| rayon::join(|| set.digest(), hashes), || groups(&set));
-        let mut macros: HashMap<(Target, u8), Vec<u32>> = HashMap::new();
-        for (index, body) in set.bodies().enumerate() {
-            if let Base::Macro(group) = body.offset.base {
-                // Sets hold less than 2^29 signatures of a kind.
-                macros.entry((body.target, group)).or_default().push(index as u32);
-            }
-        }
-        let mut matchers = Vec::new();
-        matchers.resize_with(set.n_pcres(), OnceLock::new);
-        Ok(Segment {
-            digest,
-            macros,
-            matchers,
-            regexes: yara::Regexes::new(&set)?,
-            hashes,
-            parts,
-            allowed: HashIndexes::new(|kind| set.allowed(kind)),
-            containers: Containers::new(&set)?,
-            phishing: PhishingLists::new(set.phishing())?,
-            groups: groups?,
-            set,
-        })
-    }
-
-    /// The signatures that it was compiled from.
-    pub fn signatures(&self) -> &SignatureSet {
-        &self.set
-    }
-
-    fn group(&self, target: Target) -> Option<&Group> {
-        self.groups[target.index()].as_ref().or(self.groups[0].as_ref())
-    }
-}
-
-/// What each kind of layer is searched for.
-fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildError> {
-    let bodies: Vec<_> = set
-        .bodies()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        // A member of a macro group never alerts alone.
-        .map(|body| match body.offset.base {
-            Base::Macro(_) => (body.target, Planned::Never),
-            _ => (body.target, Planned::body(body.pattern, body.offset)),
-        })
-        .collect();
-    let logicals: Vec<_> = set
-        .logicals()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .map(|logical| (logical.block.target, plan::of_logical(logical)))
-        .collect();
-    let rules: Vec<_> = yara::triggers(set).into_iter().map(Planned::needles).collect();
-    let group = |target: Target| {
-        let mut builder = PrefilterBuilder::default();
-        let mut always = Vec::new();
-        let mut pictures: HashMap<u64, Vec<SigRef>> = HashMap::new();
-        let here = |other: Target| other == target || other == Target::ANY;
-        let bodies = bodies.iter().enumerate().filter(|(_, (other, _))| here(*other));
-        let logicals = logicals.iter().enumerate().filter(|(_, (other, _))| here(*other));
-        // Rules are for layers of every kind; private ones only for others.
-        let shown = |index: usize| set.yara_rule(index).is_some_and(|rule| !rule.private);
-        let rules = rules.iter().enumerate().filter(|(index, _)| shown(*index));
-        let all = bodies
-            .map(|(index, (_, planned))| (planned, SigRef::body(index)))
-            .chain(logicals.map(|(index, (_, planned))| (planned, SigRef::logical(index))))
-            .chain(rules.map(|(index, planned)| (planned, SigRef::yara(index))));
-        for (planned, signature) in all {
-            match planned {
-                Planned::Always => always.push(signature),
-                Planned::Never => {}
-                Planned::With { needles, pictures: hashes } => {
-                    for needle in needles {
-                        builder.add(needle, signature);
-                    }
-                    for &hash in hashes {
-                        pictures.entry(hash).or_default().push(signature);
-                    }
-                }
-            }
-        }
-        Ok(Group { prefilter: builder.build()?, always, pictures })
-    };
-    let own = |target: Target| {
-        target == Target::ANY
-            || bodies.iter().any(|b| b.0 == target)
-            || logicals.iter().any(|l| l.0 == target)
-    };
-    let groups = (0..Target::COUNT as u32)
-        .into_par_iter()
-        .map(|number| match Target::new(number) {
-            Some(target) if own(target) => group(target).map(Some),
-            _ => Ok(None),
-        })
-        .collect::<Result<Vec<_>, BuildError>>()?;
-    let mut groups = groups.into_iter();
-    Ok(std::array::from_fn(|_| groups.next().flatten()))
 }
 
 /// Who an engine is: the same fingerprint means the same answers.
@@ -305,9 +154,9 @@ impl Engine {
     ///
     /// The tables of file types would be too large.
     pub fn from_segments(segments: Vec<Arc<Segment>>) -> Result<Engine, BuildError> {
-        let with_magic = segments.iter().find(|segment| segment.set.magics().len() > 0);
+        let with_magic = segments.iter().find(|segment| segment.tables.set.magics().len() > 0);
         let none = SignatureSet::default();
-        let identifier = Identifier::new(with_magic.map_or(&none, |segment| &segment.set))?;
+        let identifier = Identifier::new(with_magic.map_or(&none, |segment| &segment.tables.set))?;
         let mut digest = Sha256::new();
         for segment in &segments {
             digest.update(segment.digest);
@@ -316,7 +165,7 @@ impl Engine {
         let mut fingerprint = [0; 16];
         fingerprint.copy_from_slice(&digest[..16]);
         let fingerprint = Fingerprint(fingerprint);
-        let passwords = segments.iter().flat_map(|segment| segment.set.passwords());
+        let passwords = segments.iter().flat_map(|segment| segment.tables.set.passwords());
         let for_zip = passwords.filter(|p| p.file_type.is_none_or(|t| t == FileType::ZIP));
         let zip_passwords = for_zip.map(|password| password.bytes.to_vec()).collect();
         let inner = Inner { segments, identifier, zip_passwords, fingerprint };
@@ -337,8 +186,8 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         let mut stats = EngineStats::default();
         for segment in &self.inner.segments {
-            stats.n_signatures += segment.set.len();
-            for group in segment.groups.iter().flatten() {
+            stats.n_signatures += segment.tables.set.len();
+            for group in segment.tables.groups.iter().flatten() {
                 stats.n_triggers += group.prefilter.n_triggers();
                 stats.n_always += group.always.len();
                 stats.prefilter_bytes += group.prefilter.memory();
@@ -351,8 +200,8 @@ impl Engine {
     /// the signature came from an officially signed container.
     pub fn reported_name(&self, segment: usize, id: SigId) -> String {
         let Some(segment) = self.inner.segments.get(segment) else { return String::new() };
-        let mut name = String::from_utf8_lossy(&segment.set.name(id)).into_owned();
-        if !segment.set.origin(id).is_some_and(|origin| origin.official) {
+        let mut name = String::from_utf8_lossy(&segment.tables.set.name(id)).into_owned();
+        if !segment.tables.set.origin(id).is_some_and(|origin| origin.official) {
             name.push_str(".UNOFFICIAL");
         }
         name
@@ -360,7 +209,7 @@ impl Engine {
 
     /// Where the signature of a hit was defined.
     pub fn origin(&self, segment: usize, id: SigId) -> Option<Origin<'_>> {
-        self.inner.segments.get(segment)?.set.origin(id)
+        self.inner.segments.get(segment)?.tables.set.origin(id)
     }
 
     /// The type of a buffer by its first bytes, from the magic in force.
@@ -406,11 +255,11 @@ impl Engine {
         layer.chain().any(|layer| {
             self.inner.segments.iter().any(|segment| {
                 DigestKind::ALL.into_iter().any(|kind| {
-                    let index = segment.allowed.of(kind);
+                    let index = segment.tables.allowed.of(kind);
                     let len = layer.bytes().len();
                     index.may_hold(len)
                         && index
-                            .find(segment.set.allowed(kind), layer.digest(kind), len)
+                            .find(segment.tables.set.allowed(kind), layer.digest(kind), len)
                             .iter()
                             .any(Option::is_some)
                 })
@@ -420,7 +269,7 @@ impl Engine {
 
     /// What a hit leaves open: then its signature may match, and may not.
     pub fn undecided(&self, hit: &Hit) -> Option<Undecided> {
-        let set = &self.inner.segments.get(hit.segment)?.set;
+        let set = &self.inner.segments.get(hit.segment)?.tables.set;
         let SigKind::Logical = hit.id.kind() else { return None };
         let logical = set.logical(hit.id.index())?;
         if logical.runs_program {
@@ -431,7 +280,7 @@ impl Engine {
 
     /// The type that a hit wants its layer to be scanned again as, if it does.
     pub fn handler(&self, hit: &Hit) -> Option<FileType> {
-        let set = &self.inner.segments.get(hit.segment)?.set;
+        let set = &self.inner.segments.get(hit.segment)?.tables.set;
         match hit.id.kind() {
             SigKind::Logical => set.logical(hit.id.index())?.block.handler,
             _ => None,
@@ -446,7 +295,7 @@ impl Engine {
     /// Whether layers are to be searched before what is inside them is opened,
     /// because a database asks for it.
     pub fn is_raw_first(&self) -> bool {
-        self.inner.segments.iter().any(|segment| segment.set.is_raw_first())
+        self.inner.segments.iter().any(|segment| segment.tables.set.is_raw_first())
     }
 
     /// Appends to `hits` every signature of container metadata that matches
@@ -463,7 +312,7 @@ impl Engine {
         hits: &mut Vec<Hit>,
     ) -> Result<(), Interrupted> {
         for (at, segment) in self.inner.segments.iter().enumerate() {
-            segment.containers.scan(&segment.set, container, entry, meter, |id| {
+            segment.containers.scan(&segment.tables.set, container, entry, meter, |id| {
                 // Entries are judged before what their bytes hold.
                 let order = Order {
                     stage: 0,
@@ -580,14 +429,17 @@ impl Scan<'_, '_> {
         let (segment, layer, look) = (self.segment, self.layer, self.look);
         let mut check = |user: &User, at: usize| fit(segment, layer, look, user, at, buffers);
         group.prefilter.find(layer.bytes(), seen, self.meter, &mut check, live)?;
-        live.extend_from_slice(&group.always);
+        live.extend(group.always.iter().copied().map(SigRef::from_number));
         // Only a raw picture has a hash, and only if one is asked for.
         if !group.pictures.is_empty()
             && self.look == Look::Raw
             && let Some(hash) = self.layer.picture_hash()
-            && let Some(signatures) = group.pictures.get(&hash)
         {
-            live.extend_from_slice(signatures);
+            let key = picture_key(hash);
+            let first = group.pictures.partition_point(|&[a, b, _]| [a, b] < key);
+            let same = group.pictures.get(first..).unwrap_or_default().iter();
+            let same = same.take_while(|&&[a, b, _]| [a, b] == key);
+            live.extend(same.map(|&[_, _, signature]| SigRef::from_number(signature)));
         }
         live.sort_unstable();
         live.dedup();
@@ -626,15 +478,15 @@ impl Scan<'_, '_> {
     fn hashes(&mut self) -> Result<(), Interrupted> {
         let bytes = self.layer.bytes();
         for (stage, kind) in DigestKind::ALL.into_iter().enumerate() {
-            let index = self.segment.hashes.of(kind);
+            let index = self.segment.tables.hashes.of(kind);
             if !index.may_hold(bytes.len()) {
                 continue;
             }
             self.meter.tick(bytes.len() as u64)?;
-            let columns = self.segment.set.hashes(kind);
+            let columns = self.segment.tables.set.hashes(kind);
             let rows = index.find(columns, self.layer.digest(kind), bytes.len());
             for row in rows.into_iter().flatten() {
-                let id = self.segment.set.hash_id(kind, row);
+                let id = self.segment.tables.set.hash_id(kind, row);
                 let mut order = self.order(1, Target::ANY, row);
                 order.window = stage;
                 self.hit(id, Some(0..bytes.len()), order);
@@ -647,7 +499,7 @@ impl Scan<'_, '_> {
     fn certificates(&mut self) {
         let segment = self.segment;
         let mut found = Vec::new();
-        certificate::scan(&segment.set, self.layer, |id| found.push(id));
+        certificate::scan(&segment.tables.set, self.layer, |id| found.push(id));
         for id in found {
             let order = self.order(5, Target::ANY, id.index());
             self.hit(id, None, order);
@@ -660,7 +512,7 @@ impl Scan<'_, '_> {
     /// such hash is loaded.
     fn part_hashes(&mut self) -> Result<(), Interrupted> {
         let segment = self.segment;
-        let [section_index, import_index] = &segment.parts;
+        let [section_index, import_index] = &segment.tables.parts;
         if section_index.is_empty() && import_index.is_empty() {
             return Ok(());
         }
@@ -712,10 +564,10 @@ impl Scan<'_, '_> {
             }
             self.meter.tick(bytes.len() as u64)?;
             let digest = digest_of(kind, bytes);
-            let columns = self.segment.set.part_hashes(part, kind);
+            let columns = self.segment.tables.set.part_hashes(part, kind);
             for row in index.find(columns, &digest[..kind.len()], bytes.len()).into_iter().flatten()
             {
-                let id = self.segment.set.part_hash_id(part, kind, row);
+                let id = self.segment.tables.set.part_hash_id(part, kind, row);
                 let mut order = self.order(3 + part as u8, Target::ANY, row);
                 (order.at, order.window) = (span.map_or(0, |s| s.start), window);
                 self.hit(id, span.cloned(), order);
@@ -745,7 +597,7 @@ impl Scan<'_, '_> {
 
     fn body(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
-        let Some(body) = segment.set.body(index) else { return Ok(()) };
+        let Some(body) = segment.tables.set.body(index) else { return Ok(()) };
         let found = self.search(body.pattern, body.offset, Want::First)?;
         if let Some((start, end)) = found.first {
             let mut order = self.order(0, body.target, index);
@@ -760,9 +612,9 @@ impl Scan<'_, '_> {
 
     fn logical(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
-        let Some(logical) = segment.set.logical(index) else { return Ok(()) };
+        let Some(logical) = segment.tables.set.logical(index) else { return Ok(()) };
         if !applies(self.layer, self.look, logical.block)
-            || !icon::may_fit(&segment.set, self.layer, logical.block)
+            || !icon::may_fit(&segment.tables.set, self.layer, logical.block)
         {
             return Ok(());
         }
@@ -779,7 +631,7 @@ impl Scan<'_, '_> {
 
     fn yara(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
-        let Some(rule) = segment.set.yara_rule(index) else { return Ok(()) };
+        let Some(rule) = segment.tables.set.yara_rule(index) else { return Ok(()) };
         if let Some(held) = self.yara_holds(index)? {
             let order = self.order(3, Target::ANY, index);
             self.hit(rule.id, held.span.map(|(start, end)| start..end), order);
@@ -797,7 +649,7 @@ impl Scan<'_, '_> {
         let entry_point = self.layer.headers().sound().map_or(0, Executable::entry);
         let view = yara::View { bytes, raw, entry_point };
         let Scratch { yara: state, buffers, .. } = &mut *self.scratch;
-        let (set, regexes) = (&segment.set, &segment.regexes);
+        let (set, regexes) = (&segment.tables.set, &segment.regexes);
         yara::holds(set, regexes, index, view, state, buffers, self.meter)
     }
 }
@@ -867,7 +719,7 @@ fn fit(
     }
     let (index, logical) = user.signature.unpack();
     let (offset, pattern, place) = if logical {
-        let Some(logical) = segment.set.logical(index) else { return Fit::Never };
+        let Some(logical) = segment.tables.set.logical(index) else { return Fit::Never };
         if !applies(layer, look, logical.block) {
             return Fit::Never;
         }
@@ -880,7 +732,7 @@ fn fit(
             _ => return Fit::Yes,
         }
     } else {
-        let Some(body) = segment.set.body(index) else { return Fit::Never };
+        let Some(body) = segment.tables.set.body(index) else { return Fit::Never };
         let Some(place) = user.place else { return Fit::Yes };
         (body.offset, body.pattern, place)
     };

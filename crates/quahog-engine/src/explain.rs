@@ -22,14 +22,13 @@ use quahog_sig::{SigId, SigKind, SignatureSet, words};
 use crate::certificate::Known;
 use crate::context::{Layer, Look, PartEntry};
 use crate::digest::digest_of;
-use crate::engine::{
-    Engine, Scan, Scratch, Segment, Undecided, file_size, headers_fit, intermediates_fit,
-};
+use crate::engine::{Engine, Scan, Scratch, Undecided, file_size, headers_fit, intermediates_fit};
 use crate::icon;
 use crate::literal;
 use crate::meter::{Interrupted, Meter};
 use crate::offset::{Starts, starts_in};
 use crate::plan::{self, Needle, Planned};
+use crate::segment::Segment;
 use crate::verify::{Found, Want};
 use crate::yara;
 

@@ -37,6 +37,7 @@
 mod context;
 mod engine;
 mod identify;
+pub mod image;
 mod meter;
 
 pub mod exe;
@@ -53,6 +54,7 @@ mod literal;
 mod offset;
 mod plan;
 mod prefilter;
+mod segment;
 #[allow(unsafe_code)]
 mod simd;
 mod verify;
@@ -61,9 +63,9 @@ mod yara;
 pub use crate::context::{Layer, Look, PartEntry, PictureHasher};
 pub use crate::cost::{Cost, costs};
 pub use crate::engine::{
-    BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, Undecided,
-    is_weak,
+    BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Undecided, is_weak,
 };
 pub use crate::identify::Inside;
 pub use crate::lists::{Link, LinkAlert, LinkKind, LinkOptions};
 pub use crate::meter::{Interrupted, Meter, RegexLimits, Unmetered};
+pub use crate::segment::Segment;

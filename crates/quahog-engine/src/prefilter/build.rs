@@ -2,7 +2,7 @@
 
 use super::anchored::Anchored;
 use super::probe::{MAX_BITS, hash_long, hash_short, slot};
-use super::{Entry, Grams, Pairs, Prefilter, SigRef, Text, User};
+use super::{Entry, Grams, MAX_TEXTS, Pairs, Prefilter, SigRef, Text, User};
 use crate::BuildError;
 use crate::literal::{self, fold};
 use crate::plan::Needle;
@@ -64,7 +64,7 @@ impl<'n> PrefilterBuilder<'n> {
         self.needles.dedup();
         let count =
             |n: usize| u32::try_from(n).map_err(|_| BuildError::TooLarge(format!("{n} needles")));
-        let mut prefilter = Prefilter::default();
+        let (mut texts, mut arena, mut users) = (Vec::new(), Vec::new(), Vec::new());
         let (mut long, mut short, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         let mut anchored = Vec::new();
         let mut crowd = Crowd::new();
@@ -73,40 +73,51 @@ impl<'n> PrefilterBuilder<'n> {
         }) {
             let Some((needle, _)) = group.first() else { continue };
             let bytes = &needle.text[..needle.text.len().min(MAX_TEXT)];
-            let number = count(prefilter.texts.len())?;
+            let number = count(texts.len())?;
+            if texts.len() >= MAX_TEXTS {
+                return Err(BuildError::TooLarge(format!("{MAX_TEXTS} needles")));
+            }
             match bytes.len() {
                 _ if needle.anchor.is_some() => {
                     anchored.extend(needle.anchor.map(|at| (at, bytes, number)));
                 }
                 0 | 1 => return Err(BuildError::TooLarge("a literal of one byte".to_owned())),
-                2 | 3 => pairs.push((u16::from_le_bytes([fold(bytes[0]), fold(bytes[1])]), number)),
+                2 | 3 => {
+                    let pair = u16::from_le_bytes([fold(bytes[0]), fold(bytes[1])]);
+                    pairs.push([u32::from(pair), number]);
+                }
                 4..LONG => short.push(crowd.short(bytes, number)),
                 _ => long.extend(crowd.long(bytes, number)),
             }
-            prefilter.texts.push(Text {
-                start: count(prefilter.arena.len())?,
+            let text = Text {
+                start: count(arena.len())?,
                 len: bytes.len() as u8, // cut above
                 nocase: needle.nocase,
-                first_user: count(prefilter.users.len())?,
+                first_user: count(users.len())?,
                 n_users: count(group.len())?,
-            });
-            prefilter.arena.extend_from_slice(bytes);
-            prefilter.users.extend(
-                group.iter().map(|&(needle, signature)| User { signature, place: needle.place }),
+            };
+            texts.push(text.pack());
+            arena.extend_from_slice(bytes);
+            users.extend(
+                group
+                    .iter()
+                    .map(|&(needle, signature)| User { signature, place: needle.place }.pack()),
             );
         }
-        prefilter.anchored = Anchored::new(anchored.into_iter());
-        prefilter.long = grams(long);
-        prefilter.short = grams(short);
-        if !pairs.is_empty() {
-            pairs.sort_unstable();
-            let mut filter = Box::new([0u64; 1024]);
-            for (key, _) in &pairs {
-                filter[usize::from(key >> 6)] |= 1 << (key & 63);
-            }
-            prefilter.pairs = Some(Pairs { filter, texts: pairs });
+        pairs.sort_unstable();
+        let mut filter = vec![0u64; if pairs.is_empty() { 0 } else { 1024 }];
+        for [key, _] in &pairs {
+            filter[*key as usize >> 6] |= 1 << (key & 63); // a pair has 16 bits
         }
-        Ok(prefilter)
+        Ok(Prefilter {
+            long: grams(long),
+            short: grams(short),
+            pairs: Pairs { filter: filter.into(), texts: pairs.into() },
+            anchored: Anchored::new(anchored.into_iter()),
+            texts: texts.into(),
+            arena: arena.into(),
+            users: users.into(),
+        })
     }
 }
 
@@ -195,7 +206,7 @@ fn grams(mut list: Vec<Gram>) -> Grams {
     }
     let entries = list
         .into_iter()
-        .map(|gram| Entry { hash: gram.hash, text: gram.text, at: gram.at })
+        .map(|gram| Entry { hash: gram.hash, text: gram.text, at: gram.at }.pack())
         .collect();
-    Grams { filter, starts, entries }
+    Grams { filter: filter.into(), starts: starts.into(), entries }
 }

@@ -34,6 +34,7 @@ use crate::meter::{Interrupted, Meter};
 use crate::plan::Place;
 use anchored::Anchored;
 use probe::{Candidate, Probes};
+use quahog_sig::model::table::{Sections, Table};
 
 /// Which signature a needle belongs to.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -56,6 +57,16 @@ impl SigRef {
         SigRef(index as u32 | YARA)
     }
 
+    /// As one number.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The reference that a number is.
+    pub(crate) fn from_number(number: u32) -> SigRef {
+        SigRef(number)
+    }
+
     /// The index of a YARA rule, if it is one.
     pub(crate) fn as_yara(self) -> Option<usize> {
         (self.0 & YARA == YARA).then_some((self.0 & !YARA) as usize)
@@ -69,41 +80,58 @@ impl SigRef {
 }
 
 /// The needles of the signatures that one kind of layer needs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Prefilter {
     /// Grams of 8 bytes at every fourth place.
     long: Grams,
     /// Grams of 4 bytes at every place.
     short: Grams,
     /// Needles of two and three bytes, by their first two.
-    pairs: Option<Pairs>,
+    pairs: Pairs,
     /// Needles that may stand at one place only.
     anchored: Anchored,
-    texts: Vec<Text>,
+    /// A [`Text`] each.
+    texts: Table<[u32; 4]>,
     /// The bytes of the texts.
-    arena: Vec<u8>,
-    users: Vec<User>,
+    arena: Table<u8>,
+    /// A [`User`] each.
+    users: Table<[u32; 4]>,
 }
 
 /// A table of grams: a filter in front of buckets.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Grams {
     /// Two bits of a word for each gram; the number of words is a power of two.
-    filter: Vec<u32>,
+    filter: Table<u32>,
     /// Where the entries of a bucket begin; one more than there are buckets,
     /// whose number is a power of two.
-    starts: Vec<u32>,
-    entries: Vec<Entry>,
+    starts: Table<u32>,
+    /// An [`Entry`] each.
+    entries: Table<[u32; 2]>,
 }
 
 /// A gram of a needle.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
     /// The hash of the gram.
     hash: u32,
+    /// Below [`MAX_TEXTS`].
     text: u32,
     /// Where in the text the gram begins.
     at: u8,
+}
+
+/// Different needles of a prefilter.
+const MAX_TEXTS: usize = 1 << 24;
+
+impl Entry {
+    fn pack(self) -> [u32; 2] {
+        [self.hash, self.text << 8 | u32::from(self.at)]
+    }
+
+    fn unpack([hash, rest]: [u32; 2]) -> Entry {
+        Entry { hash, text: rest >> 8, at: rest as u8 } // the lower eight bits
+    }
 }
 
 /// A literal, of one or more signatures.
@@ -116,6 +144,18 @@ struct Text {
     n_users: u32,
 }
 
+impl Text {
+    fn pack(self) -> [u32; 4] {
+        let form = u32::from(self.len) | u32::from(self.nocase) << 8;
+        [self.start, form, self.first_user, self.n_users]
+    }
+
+    fn unpack([start, form, first_user, n_users]: [u32; 4]) -> Text {
+        let len = form as u8; // the lower eight bits
+        Text { start, len, nocase: form >> 8 & 1 == 1, first_user, n_users }
+    }
+}
+
 /// A signature that has a literal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct User {
@@ -123,13 +163,35 @@ pub(crate) struct User {
     pub(crate) place: Option<Place>,
 }
 
+impl User {
+    fn pack(self) -> [u32; 4] {
+        let Some(place) = self.place else { return [self.signature.0, 0, 0, 0] };
+        let which = 1
+            | u32::from(place.second) << 1
+            | u32::from(place.subsignature) << 8
+            | u32::from(place.part) << 16;
+        [self.signature.0, which, place.before.0, place.before.1]
+    }
+
+    fn unpack([signature, which, min, max]: [u32; 4]) -> User {
+        let place = Place {
+            subsignature: (which >> 8) as u8, // these bits are its own
+            second: which >> 1 & 1 == 1,
+            part: (which >> 16) as u16, // the upper half
+            before: (min, max),
+        };
+        User { signature: SigRef(signature), place: (which & 1 == 1).then_some(place) }
+    }
+}
+
 /// Texts of two and three bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 struct Pairs {
-    /// A bit for each pair of folded bytes with which a text begins.
-    filter: Box<[u64; 1024]>,
-    /// The texts, sorted by that pair.
-    texts: Vec<(u16, u32)>,
+    /// A bit for each pair of folded bytes with which a text begins; empty if
+    /// there are none.
+    filter: Table<u64>,
+    /// The pair and the text, sorted by that pair.
+    texts: Table<[u32; 2]>,
 }
 
 /// Memory of a search.
@@ -234,7 +296,7 @@ impl Prefilter {
         let grams = |grams: &Grams| {
             4 * (grams.filter.len() + grams.starts.len()) + size_of_val(&grams.entries[..])
         };
-        let pairs = self.pairs.as_ref().map_or(0, |pairs| 8192 + size_of_val(&pairs.texts[..]));
+        let pairs = size_of_val(&self.pairs.filter[..]) + size_of_val(&self.pairs.texts[..]);
         grams(&self.long)
             + grams(&self.short)
             + pairs
@@ -243,19 +305,44 @@ impl Prefilter {
             + self.arena.len()
             + size_of_val(&self.users[..])
     }
+
+    pub(crate) fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        self.long.sections(s)?;
+        self.short.sections(s)?;
+        s.table(&mut self.pairs.filter)?;
+        s.table(&mut self.pairs.texts)?;
+        self.anchored.sections(s)?;
+        s.table(&mut self.texts)?;
+        s.table(&mut self.arena)?;
+        s.table(&mut self.users)
+    }
+
+    /// Whether the filters have the form that the probes rely on.
+    pub(crate) fn is_sound(&self) -> bool {
+        [&self.long, &self.short].into_iter().all(|grams| {
+            let words = grams.filter.len();
+            words == 0 || words.is_power_of_two() && words <= 1 << probe::MAX_BITS
+        })
+    }
 }
 
 impl Grams {
-    fn bucket(&self, hash: u32) -> &[Entry] {
+    fn bucket(&self, hash: u32) -> &[[u32; 2]] {
         let bits = self.starts.len().max(2).ilog2();
         // The upper bits choose the bucket; there are as many buckets as fit.
-        let bucket = (hash >> (32 - bits)) as usize;
+        let bucket = hash.checked_shr(32u32.saturating_sub(bits)).unwrap_or(0) as usize;
         match self.starts.get(bucket..bucket + 2) {
             Some(&[start, end]) => {
                 self.entries.get(start as usize..end as usize).unwrap_or_default()
             }
             _ => &[],
         }
+    }
+
+    fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        s.table(&mut self.filter)?;
+        s.table(&mut self.starts)?;
+        s.table(&mut self.entries)
     }
 }
 
@@ -303,7 +390,7 @@ impl Search<'_, '_, '_> {
                     self.grams(grams, from, *candidate);
                 }
             }
-            if let Some(pairs) = pairs {
+            if !pairs.filter.is_empty() {
                 self.pairs(pairs, from..to);
             }
             from = to;
@@ -313,7 +400,8 @@ impl Search<'_, '_, '_> {
 
     fn grams(&mut self, grams: &Grams, from: usize, candidate: Candidate) {
         let place = from + candidate.at as usize;
-        for entry in grams.bucket(candidate.hash) {
+        for &entry in grams.bucket(candidate.hash) {
+            let entry = Entry::unpack(entry);
             if entry.hash == candidate.hash
                 && let Some(at) = place.checked_sub(usize::from(entry.at))
             {
@@ -326,14 +414,17 @@ impl Search<'_, '_, '_> {
     fn pairs(&mut self, pairs: &Pairs, range: std::ops::Range<usize>) {
         let end = self.haystack.len().min(range.end + 1);
         let Some(slice) = self.haystack.get(range.start..end) else { return };
+        let (filter, texts) = (&pairs.filter[..], &pairs.texts[..]);
         for (at, window) in slice.windows(2).enumerate() {
             let key = u16::from_le_bytes([fold(window[0]), fold(window[1])]);
-            if pairs.filter[usize::from(key >> 6)] >> (key & 63) & 1 == 0 {
+            if filter.get(usize::from(key >> 6)).is_none_or(|word| word >> (key & 63) & 1 == 0) {
                 continue;
             }
             self.passed.probes += 1;
-            let first = pairs.texts.partition_point(|&(other, _)| other < key);
-            for &(_, text) in pairs.texts[first..].iter().take_while(|&&(other, _)| other == key) {
+            let key = u32::from(key);
+            let first = texts.partition_point(|&[other, _]| other < key);
+            let texts = texts.get(first..).unwrap_or_default();
+            for &[_, text] in texts.iter().take_while(|&&[other, _]| other == key) {
                 self.passed.entries += 1;
                 self.text(text, range.start + at);
             }
@@ -343,6 +434,7 @@ impl Search<'_, '_, '_> {
     /// Looks whether a text stands at a place, and at those who have it.
     fn text(&mut self, text: u32, at: usize) {
         let Some(&text) = self.prefilter.texts.get(text as usize) else { return };
+        let text = Text::unpack(text);
         let len = usize::from(text.len);
         let start = text.start as usize;
         let (Some(window), Some(bytes)) =
@@ -357,7 +449,7 @@ impl Search<'_, '_, '_> {
         self.passed.texts += 1;
         let first = text.first_user as usize;
         for number in first..first + text.n_users as usize {
-            let (Some(user), Some(state)) =
+            let (Some(&user), Some(state)) =
                 (self.prefilter.users.get(number), self.states.get_mut(number))
             else {
                 return;
@@ -368,7 +460,8 @@ impl Search<'_, '_, '_> {
             if *state == 0 {
                 self.touched.push(number as u32); // users are counted by `u32`
             }
-            match (self.check)(user, at) {
+            let user = User::unpack(user);
+            match (self.check)(&user, at) {
                 Fit::Never => *state = LIVE,
                 Fit::No if *state < self.max_fails => *state += 1,
                 Fit::No | Fit::Yes => {

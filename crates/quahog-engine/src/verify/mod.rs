@@ -101,7 +101,7 @@ pub(crate) fn stands_around(
     let open = |gap: Option<Gap>| gap.is_none_or(|gap| gap.max == u32::MAX);
     let len = |part: Part<'_>| {
         let sums = part.elements().map(lengths);
-        sums.fold((0usize, 0usize), |a, b| (a.0 + b.0, a.1.saturating_add(b.1)))
+        sums.fold((0usize, 0usize), |a, b| (a.0.saturating_add(b.0), a.1.saturating_add(b.1)))
     };
     // Go back to the first part that is tied to this one.
     let (mut first, mut distance) = (0, (0usize, 0usize));
@@ -125,7 +125,7 @@ pub(crate) fn stands_around(
     // A part may begin where the buffer does, and no earlier.
     let Some(latest) = at.checked_sub(least) else { return false };
     let earliest = at.saturating_sub(back);
-    if latest - earliest > MAX_WINDOW {
+    if latest.saturating_sub(earliest) > MAX_WINDOW {
         return true;
     }
     let mut starts = earliest..=latest;

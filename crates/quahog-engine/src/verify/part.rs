@@ -157,15 +157,15 @@ fn anchor(part: Part<'_>) -> Option<Anchor<'_>> {
         if let Element::Literal(text) = element {
             // The longest, if it is not too far from the start.
             let worth = if literal::is_dull(text) { text.len() / 4 } else { text.len() };
-            let worth = worth.saturating_sub(before.max - before.min);
+            let worth = worth.saturating_sub(before.max.saturating_sub(before.min));
             if best.is_none_or(|(known, _)| worth > known) {
                 let rare = literal::rarest(text);
                 best = Some((worth, Anchor { literal: text, rare, before }));
             }
         }
         let (min, max) = lengths(element);
-        before.min += min;
-        before.max += max;
+        before.min = before.min.saturating_add(min);
+        before.max = before.max.saturating_add(max);
     }
     best.map(|(_, anchor)| anchor)
 }
@@ -181,7 +181,9 @@ pub(crate) fn lengths(element: Element<'_>) -> (usize, usize) {
         Element::Skip(count) => (count as usize, count as usize),
         Element::Branches(branches) => {
             let sum = |elements: Elements<'_>| {
-                elements.map(lengths).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+                elements.map(lengths).fold((0usize, 0usize), |a, b| {
+                    (a.0.saturating_add(b.0), a.1.saturating_add(b.1))
+                })
             };
             branches.iter().map(sum).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0))
         }

@@ -2,6 +2,7 @@
 
 mod containers;
 mod exe;
+mod image;
 mod yara;
 
 use std::collections::{BTreeMap, BTreeSet};

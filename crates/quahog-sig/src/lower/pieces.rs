@@ -64,7 +64,7 @@ impl SetBuilder {
             piece.columns.blocks.iter().map(|block| self.block(block.clone())).collect();
         let (own, more) = (&mut self.columns, &piece.columns);
         let code = own.code.len();
-        own.code.extend_from_slice(&more.code);
+        own.code.to_mut().extend_from_slice(&more.code);
         own.bodies.extend(more.bodies.iter().map(|row| {
             let mut row = row.clone();
             row.code = row.code.shifted(code);

@@ -1,10 +1,12 @@
 //! Icons: what a picture of a program's icon is like, in some sixty numbers.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ast::Field;
 use crate::{Error, ErrorKind};
 
 /// The most telling places of one kind in an icon, the strongest first.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Areas {
     /// How strong each is.
     pub value: [u16; 3],
@@ -15,7 +17,7 @@ pub struct Areas {
 }
 
 /// What an icon looks like, roughly.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct IconMetrics {
     /// Width and height: 16, 24 or 32.
     pub size: u8,
