@@ -1,7 +1,7 @@
 //! File hashes: which digests are listed, for which sizes.
 //!
 //! A digest is computed only if one of its kind could match a layer of that
-//! size. The tables here index the columns of the signature set: 4 bytes for
+//! size. The tables here index the columns of the signature set: 5 bytes for
 //! each hash.
 
 use md5::Md5;
@@ -14,7 +14,8 @@ use sha2::{Digest as _, Sha256};
 /// An index over hash columns.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HashIndex {
-    /// Rows, sorted by digest, equal ones in the order of their lines.
+    /// Rows, by the top bits of their digests, those of a bucket in the order of
+    /// their lines.
     order: Table<u32>,
     /// Where in `order` digests with these top bits begin; one more than there
     /// are buckets, whose number is a power of two.
@@ -30,33 +31,34 @@ impl HashIndex {
         if columns.is_empty() {
             return HashIndex::default();
         }
-        // The set holds less than 2^29 rows of a kind.
-        let mut keys: Vec<(u64, u32)> =
-            columns.iter().enumerate().map(|(row, e)| (prefix(e.digest), row as u32)).collect();
-        keys.par_sort_unstable();
-        // Equal prefixes of different digests are rare; put them right.
-        let digest = |row: u32| columns.get(row as usize).map(|entry| entry.digest);
-        for run in keys.chunk_by_mut(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
-            run.sort_by(|a, b| digest(a.1).cmp(&digest(b.1)).then(a.1.cmp(&b.1)));
-        }
-        // About two rows a bucket.
-        let bits = (usize::BITS - (keys.len() / 2).leading_zeros()).clamp(1, 28);
-        let shift = 32 - bits;
+        // About four rows a bucket. The set holds less than 2^29 rows of a kind.
+        let bits = (usize::BITS - (columns.len() / 4).leading_zeros()).clamp(1, 28);
+        let bucket = |digest: &[u8]| (prefix(digest) >> (64 - bits)) as usize;
         let mut buckets = vec![0u32; (1 << bits) + 1];
-        for (key, _) in &keys {
-            buckets[(key >> 32 >> shift) as usize + 1] += 1;
+        for entry in columns.iter() {
+            buckets[bucket(entry.digest) + 1] += 1;
         }
         let mut sum = 0;
         for bucket in &mut buckets {
             sum += *bucket;
             *bucket = sum;
         }
+        // Where the next row of each bucket goes; in the end, where the next
+        // bucket begins.
+        let mut order = vec![0u32; columns.len()];
+        for (row, entry) in columns.iter().enumerate() {
+            let next = &mut buckets[bucket(entry.digest)];
+            order[*next as usize] = row as u32;
+            *next += 1;
+        }
+        buckets.copy_within(..1 << bits, 1);
+        buckets[0] = 0;
         let mut sizes: Vec<u32> = columns.iter().filter_map(|entry| entry.size).collect();
         sizes.par_sort_unstable();
         sizes.dedup();
         HashIndex {
             any_size: columns.iter().any(|entry| entry.size.is_none()),
-            order: keys.into_iter().map(|(_, row)| row).collect(),
+            order: order.into(),
             buckets: buckets.into(),
             sizes: sizes.into(),
         }

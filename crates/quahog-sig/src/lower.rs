@@ -450,7 +450,7 @@ impl SetBuilder {
         let mut unsupported = None;
         for (index, &field) in record.subsignatures.iter().enumerate() {
             match self.subsignature(field, index, block.target) {
-                Ok(row) => self.columns.subs.push(row),
+                Ok(row) => self.columns.subs.push(&row),
                 Err(e) if matches!(e.kind(), ErrorKind::Unsupported(_)) => {
                     unsupported = unsupported.or(Some(e));
                 }

@@ -312,40 +312,111 @@ impl SubKind {
     }
 }
 
-impl Packed for SubRow {
-    type Words = [u32; 8];
-
-    /// A second range lies in the last two numbers, or, for a regular
-    /// expression, right behind the first one: then they are its end and the
-    /// expression's number.
-    fn pack(&self) -> [u32; 8] {
+impl SubRow {
+    /// What few rows have: an offset other than *anywhere*, a second range, the
+    /// number and the flags of a regular expression.
+    fn more(&self) -> Option<[u32; 7]> {
+        let (flags, number) = match self.kind {
+            SubKind::Pcre { flags, index } => (flags, index),
+            _ => (0, 0),
+        };
+        if self.offset == Offset::ANY && self.second.is_none() && (flags, number) == (0, 0) {
+            return None;
+        }
         let [offset, a, b, shift] = self.offset.pack();
         let second = self.second.unwrap_or_default();
-        let (tag, flags, x, y) = match self.kind {
-            SubKind::Hex => (u32::from(self.second.is_some()), 0, second.start, second.end),
-            SubKind::ByteCompare => (2, 0, 0, 0),
-            SubKind::FuzzyImage => (3, 0, 0, 0),
-            SubKind::Macro => (4, 0, 0, 0),
-            SubKind::Pcre { flags, index } => (5, flags, second.end, index),
-        };
-        let head = offset | tag << 8 | u32::from(flags) << 16;
-        [head, a, b, shift, self.code.start, self.code.end, x, y]
+        let has_second = u32::from(self.second.is_some());
+        let head = offset | has_second << 8 | u32::from(flags) << 16;
+        Some([head, a, b, shift, second.start, second.end, number])
+    }
+}
+
+/// The subsignatures of logical signatures.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Subs {
+    /// Kind and number of the row's [`SubRow::more`], counted from 1; start and
+    /// end of the code.
+    rows: Table<[u32; 3]>,
+    more: Table<[u32; 7]>,
+}
+
+const SUB_KIND_SHIFT: u32 = 29;
+
+impl Subs {
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
     }
 
-    fn unpack(&[head, a, b, shift, start, end, x, y]: &[u32; 8]) -> SubRow {
-        let (kind, second) = match head >> 8 & 0xff {
-            1 => (SubKind::Hex, Some(CodeRange { start: x, end: y })),
-            2 => (SubKind::ByteCompare, None),
-            3 => (SubKind::FuzzyImage, None),
-            4 => (SubKind::Macro, None),
-            5 => {
-                let flags = (head >> 16) as u16; // the upper half
-                (SubKind::Pcre { flags, index: y }, Some(CodeRange { start: end, end: x }))
-            }
-            _ => (SubKind::Hex, None),
+    pub(crate) fn push(&mut self, row: &SubRow) {
+        let kind = match row.kind {
+            SubKind::Hex => 0,
+            SubKind::ByteCompare => 1,
+            SubKind::FuzzyImage => 2,
+            SubKind::Macro => 3,
+            SubKind::Pcre { .. } => 4u32,
         };
-        let offset = Offset::unpack([head & 0xff, a, b, shift]);
-        SubRow { offset, code: CodeRange { start, end }, second, kind }
+        let mut more = 0;
+        if let Some(words) = row.more() {
+            self.more.to_mut().push(words);
+            // A set is full long before there are 2^29.
+            more = self.more.len() as u32;
+        }
+        self.rows.to_mut().push([kind << SUB_KIND_SHIFT | more, row.code.start, row.code.end]);
+    }
+
+    pub(crate) fn truncate(&mut self, len: usize) {
+        let cut = self.rows.get(len..).unwrap_or_default().iter();
+        let first = cut.filter_map(|row| Subs::more_of(row[0])).min();
+        if let Some(first) = first {
+            self.more.to_mut().truncate(first);
+        }
+        self.rows.to_mut().truncate(len);
+    }
+
+    /// Where in `more` the rest of a row is.
+    fn more_of(head: u32) -> Option<usize> {
+        (head & ((1 << SUB_KIND_SHIFT) - 1)).checked_sub(1).map(|at| at as usize)
+    }
+
+    pub(crate) fn get(&self, at: usize) -> Option<SubRow> {
+        let &[head, start, end] = self.rows.get(at)?;
+        let none = [0; 7];
+        let more = Subs::more_of(head).and_then(|at| self.more.get(at)).unwrap_or(&none);
+        let &[form, a, b, shift, second_start, second_end, index] = more;
+        let kind = match head >> SUB_KIND_SHIFT {
+            1 => SubKind::ByteCompare,
+            2 => SubKind::FuzzyImage,
+            3 => SubKind::Macro,
+            4 => SubKind::Pcre { flags: (form >> 16) as u16, index }, // the upper half
+            _ => SubKind::Hex,
+        };
+        let second = CodeRange { start: second_start, end: second_end };
+        Some(SubRow {
+            offset: Offset::unpack([form & 0xff, a, b, shift]),
+            code: CodeRange { start, end },
+            second: (form >> 8 & 1 == 1).then_some(second),
+            kind,
+        })
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = SubRow> {
+        let none = SubRow {
+            offset: Offset::ANY,
+            code: CodeRange::default(),
+            second: None,
+            kind: SubKind::Hex,
+        };
+        (0..self.len()).map(move |at| self.get(at).unwrap_or_else(|| none.clone()))
+    }
+
+    fn seal(&mut self) {
+        self.rows.seal();
+        self.more.seal();
+    }
+
+    fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        s.table(&mut self.rows)?;
+        s.table(&mut self.more)
     }
 }
 
@@ -534,9 +605,13 @@ impl<'s> Logical<'s> {
     pub fn subsignatures(self) -> impl ExactSizeIterator<Item = Subsignature<'s>> {
         let start = self.first_sub as usize;
         let set = self.set;
-        let rows = set.columns.subs.0.get(start..start + self.n_subsignatures());
-        let rows = rows.unwrap_or_default().iter();
-        rows.map(move |words| set.subsignature_of(&SubRow::unpack(words)))
+        let end = (start + self.n_subsignatures()).min(set.columns.subs.len());
+        let rows = (start.min(end)..end).map(move |at| set.columns.subs.get(at));
+        rows.map(move |row| match row {
+            Some(row) => set.subsignature_of(&row),
+            // Not below the number of rows.
+            None => Subsignature::FuzzyImage(0),
+        })
     }
 
     /// A subsignature by its number.
@@ -593,7 +668,7 @@ pub(crate) struct Columns {
     pub(crate) bodies: PackedTable<BodyRow>,
     pub(crate) logical_rows: Rows,
     pub(crate) logicals: PackedTable<LogicalRow>,
-    pub(crate) subs: PackedTable<SubRow>,
+    pub(crate) subs: Subs,
     /// How many of `subs` are regular expressions.
     pub(crate) n_pcres: u32,
     pub(crate) blocks: Vec<Block>,
@@ -638,14 +713,14 @@ impl Columns {
         self.code.seal();
         self.bodies.0.seal();
         self.logicals.0.seal();
-        self.subs.0.seal();
+        self.subs.seal();
     }
 
     fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
         s.table(&mut self.code)?;
         s.table(&mut self.bodies.0)?;
         s.table(&mut self.logicals.0)?;
-        s.table(&mut self.subs.0)?;
+        self.subs.sections(s)?;
         let hashes = self.hash_rows.iter_mut().chain(self.part_rows.iter_mut().flatten());
         let others = [
             &mut self.body_rows,

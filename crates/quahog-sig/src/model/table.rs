@@ -166,10 +166,6 @@ impl<R: Packed> PackedTable<R> {
         self.0.to_mut().extend(rows.map(|row| row.pack()));
     }
 
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.0.to_mut().truncate(len);
-    }
-
     pub(crate) fn get(&self, at: usize) -> Option<R> {
         self.0.get(at).map(R::unpack)
     }
