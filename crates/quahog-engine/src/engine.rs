@@ -20,7 +20,7 @@ use crate::identify::{Identifier, Inside};
 use crate::lists::{Link, LinkAlert, LinkOptions};
 use crate::meter::{Interrupted, Meter};
 use crate::offset::starts_in;
-use crate::prefilter::{Fit, Seen, SigRef, User};
+use crate::prefilter::{Filters, Fit, Seen, Sieve, SigRef, User};
 use crate::segment::{Segment, picture_key};
 use crate::verify::pcre::Stack;
 use crate::verify::{self, Buffers, Found, Want};
@@ -73,6 +73,9 @@ pub struct Engine {
 #[derive(Debug)]
 struct Inner {
     segments: Vec<Arc<Segment>>,
+    /// By target: what stands in front of the tables of all segments; `None`
+    /// where no segment has signatures of its own: target 0's serve.
+    filters: [Option<Filters>; Target::COUNT],
     identifier: Identifier,
     zip_passwords: Vec<Vec<u8>>,
     fingerprint: Fingerprint,
@@ -82,7 +85,8 @@ struct Inner {
 #[derive(Debug, Default)]
 pub struct Scratch {
     seen: Seen,
-    live: Vec<SigRef>,
+    /// By segment.
+    live: Vec<(usize, SigRef)>,
     pub(crate) buffers: Buffers,
     pub(crate) backtracking: Stack,
     results: Vec<Option<Found>>,
@@ -168,7 +172,13 @@ impl Engine {
         let passwords = segments.iter().flat_map(|segment| segment.tables.set.passwords());
         let for_zip = passwords.filter(|p| p.file_type.is_none_or(|t| t == FileType::ZIP));
         let zip_passwords = for_zip.map(|password| password.bytes.to_vec()).collect();
-        let inner = Inner { segments, identifier, zip_passwords, fingerprint };
+        let filters = std::array::from_fn(|index| {
+            let target = u32::try_from(index).ok().and_then(Target::new)?;
+            let own = segments.iter().any(|segment| segment.tables.groups[index].is_some());
+            let groups = segments.iter().filter_map(|segment| segment.group(target));
+            own.then(|| Filters::merged(groups.map(|group| group.prefilter.filters())))
+        });
+        let inner = Inner { segments, filters, identifier, zip_passwords, fingerprint };
         Ok(Engine { inner: Arc::new(inner) })
     }
 
@@ -371,17 +381,68 @@ impl Engine {
             return Ok(());
         }
         let from = hits.len();
-        let mut result = Ok(());
-        for (at, segment) in self.inner.segments.iter().enumerate() {
-            let mut scan =
-                Scan { segment, at, layer, look, scratch: &mut *scratch, meter, hits: &mut *hits };
-            result = scan.run();
-            if result.is_err() {
-                break;
-            }
-        }
+        let result = self.search(layer, look, scratch, meter, hits);
         hits[from..].sort_by_key(|hit| hit.order);
         result
+    }
+
+    fn search(
+        &self,
+        layer: &Layer<'_>,
+        look: Look,
+        scratch: &mut Scratch,
+        meter: &dyn Meter,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Interrupted> {
+        let segments = &self.inner.segments;
+        let each = || segments.iter().map(|segment| &**segment).enumerate();
+        for (at, segment) in each() {
+            let hits = &mut *hits;
+            Scan { segment, at, layer, look, scratch, meter, hits }.tables()?;
+        }
+        let target = look.target(layer.file_type()).unwrap_or(Target::ANY);
+        let own = self.inner.filters[target.index()].as_ref();
+        let Some(filters) = own.or(self.inner.filters[0].as_ref()) else { return Ok(()) };
+        let Scratch { seen, live, buffers, .. } = &mut *scratch;
+        live.clear();
+        let mut check = |segment: usize, user: &User, at: usize| match segments.get(segment) {
+            Some(segment) => fit(segment, layer, look, user, at, buffers),
+            None => Fit::Never,
+        };
+        let prefilter = |at: usize| Some(&segments.get(at)?.group(target)?.prefilter);
+        let sieve = Sieve { filters, n_segments: segments.len(), prefilter: &prefilter };
+        sieve.find(layer.bytes(), seen, meter, &mut check, live)?;
+        for (at, segment) in each() {
+            let Some(group) = segment.group(target) else { continue };
+            let signature = |&number: &u32| (at, SigRef::from_number(number));
+            live.extend(group.always.iter().map(signature));
+            // Only a raw picture has a hash, and only if one is asked for.
+            if !group.pictures.is_empty()
+                && look == Look::Raw
+                && let Some(hash) = layer.picture_hash()
+            {
+                let key = picture_key(hash);
+                let first = group.pictures.partition_point(|&[a, b, _]| [a, b] < key);
+                let same = group.pictures.get(first..).unwrap_or_default().iter();
+                let same = same.take_while(|&&[a, b, _]| [a, b] == key);
+                live.extend(same.map(|[_, _, number]| signature(number)));
+            }
+        }
+        live.sort_unstable();
+        live.dedup();
+        let mut next = 0;
+        for (at, segment) in each() {
+            let hits = &mut *hits;
+            let mut scan = Scan { segment, at, layer, look, scratch, meter, hits };
+            scan.scratch.yara.clear();
+            while let Some(&(owner, signature)) = scan.scratch.live.get(next)
+                && owner == at
+            {
+                next += 1;
+                scan.signature(signature)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -411,7 +472,8 @@ impl<'e, 's> Scan<'e, 's> {
 }
 
 impl Scan<'_, '_> {
-    fn run(&mut self) -> Result<(), Interrupted> {
+    /// Looks up what stands in tables.
+    fn tables(&mut self) -> Result<(), Interrupted> {
         if self.look != Look::Text {
             self.hashes()?;
         }
@@ -421,41 +483,18 @@ impl Scan<'_, '_> {
         if self.look == Look::Raw {
             self.certificates();
         }
-        let target = self.look.target(self.layer.file_type()).unwrap_or(Target::ANY);
-        let Some(group) = self.segment.group(target) else { return Ok(()) };
-        let Scratch { seen, live, yara, buffers, .. } = &mut *self.scratch;
-        live.clear();
-        yara.clear();
-        let (segment, layer, look) = (self.segment, self.layer, self.look);
-        let mut check = |user: &User, at: usize| fit(segment, layer, look, user, at, buffers);
-        group.prefilter.find(layer.bytes(), seen, self.meter, &mut check, live)?;
-        live.extend(group.always.iter().copied().map(SigRef::from_number));
-        // Only a raw picture has a hash, and only if one is asked for.
-        if !group.pictures.is_empty()
-            && self.look == Look::Raw
-            && let Some(hash) = self.layer.picture_hash()
-        {
-            let key = picture_key(hash);
-            let first = group.pictures.partition_point(|&[a, b, _]| [a, b] < key);
-            let same = group.pictures.get(first..).unwrap_or_default().iter();
-            let same = same.take_while(|&&[a, b, _]| [a, b] == key);
-            live.extend(same.map(|&[_, _, signature]| SigRef::from_number(signature)));
-        }
-        live.sort_unstable();
-        live.dedup();
-        for at in 0..self.scratch.live.len() {
-            if let Some(index) = self.scratch.live[at].as_yara() {
-                self.yara(index)?;
-                continue;
-            }
-            let (index, logical) = self.scratch.live[at].unpack();
-            if logical {
-                self.logical(index)?;
-            } else {
-                self.body(index)?;
-            }
-        }
         Ok(())
+    }
+
+    /// Looks at a signature whole.
+    fn signature(&mut self, signature: SigRef) -> Result<(), Interrupted> {
+        if let Some(index) = signature.as_yara() {
+            return self.yara(index);
+        }
+        match signature.unpack() {
+            (index, true) => self.logical(index),
+            (index, false) => self.body(index),
+        }
     }
 
     fn hit(&mut self, id: SigId, span: Option<Range<usize>>, order: Order) {

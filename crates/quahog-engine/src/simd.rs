@@ -62,7 +62,7 @@ mod x86_64 {
     };
     use std::ops::Range;
 
-    use crate::prefilter::probe::{Candidate, FACTORS, FOLD, MAX_BITS};
+    use crate::prefilter::probe::{Candidate, FACTORS, FOLD, MASK, MAX_BITS};
 
     /// Proof that this CPU has the vectors: only [`Vectors::detect`] makes one.
     #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -170,8 +170,7 @@ mod x86_64 {
             let count = _mm512_and_si512(_mm512_srl_epi32(hash, shift(by)), low);
             _mm512_sllv_epi32(one, count)
         };
-        let first = MAX_BITS - filter.bits;
-        let mask = _mm512_or_si512(bit(first), bit(first + 5));
+        let mask = _mm512_or_si512(bit(MASK), bit(MASK + 5));
         u32::from(_mm512_cmpeq_epi32_mask(_mm512_and_si512(word, mask), mask))
     }
 
@@ -272,8 +271,7 @@ mod x86_64 {
             let count = _mm256_and_si256(_mm256_srl_epi32(hash, shift(by)), low);
             _mm256_sllv_epi32(one, count)
         };
-        let first = MAX_BITS - filter.bits;
-        let mask = _mm256_or_si256(bit(first), bit(first + 5));
+        let mask = _mm256_or_si256(bit(MASK), bit(MASK + 5));
         let same = _mm256_cmpeq_epi32(_mm256_and_si256(word, mask), mask);
         _mm256_movemask_ps(_mm256_castsi256_ps(same)) as u32 // 8 bits
     }

@@ -2,10 +2,11 @@
 
 use super::anchored::Anchored;
 use super::probe::{MAX_BITS, hash_long, hash_short, slot};
-use super::{Entry, Grams, MAX_TEXTS, Pairs, Prefilter, SigRef, Text, User};
+use super::{Entry, Filters, Grams, MAX_TEXTS, PAIR_WORDS, Prefilter, SigRef, Text, User};
 use crate::BuildError;
 use crate::literal::{self, fold};
 use crate::plan::Needle;
+use quahog_sig::model::table::Table;
 
 /// The shortest literal that is known by grams of 8 bytes: wherever it lies,
 /// one of them begins at a multiple of 4.
@@ -105,14 +106,18 @@ impl<'n> PrefilterBuilder<'n> {
             );
         }
         pairs.sort_unstable();
-        let mut filter = vec![0u64; if pairs.is_empty() { 0 } else { 1024 }];
+        let mut filter = vec![0u64; if pairs.is_empty() { 0 } else { PAIR_WORDS }];
         for [key, _] in &pairs {
             filter[*key as usize >> 6] |= 1 << (key & 63); // a pair has 16 bits
         }
+        let (long_filter, long) = grams(long);
+        let (short_filter, short) = grams(short);
+        let filters = Filters { long: long_filter, short: short_filter, pairs: filter.into() };
         Ok(Prefilter {
-            long: grams(long),
-            short: grams(short),
-            pairs: Pairs { filter: filter.into(), texts: pairs.into() },
+            filters,
+            long,
+            short,
+            pairs: pairs.into(),
             anchored: Anchored::new(anchored.into_iter()),
             texts: texts.into(),
             arena: arena.into(),
@@ -181,9 +186,10 @@ impl Crowd {
     }
 }
 
-fn grams(mut list: Vec<Gram>) -> Grams {
+/// The filter of some grams and their table.
+fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
     if list.is_empty() {
-        return Grams::default();
+        return Default::default();
     }
     list.sort_unstable_by_key(|gram| (gram.hash, gram.text, gram.at));
     let n_different = list.chunk_by(|a, b| a.hash == b.hash).count();
@@ -208,5 +214,5 @@ fn grams(mut list: Vec<Gram>) -> Grams {
         .into_iter()
         .map(|gram| Entry { hash: gram.hash, text: gram.text, at: gram.at }.pack())
         .collect();
-    Grams { filter: filter.into(), starts: starts.into(), entries }
+    (filter.into(), Grams { starts: starts.into(), entries })
 }

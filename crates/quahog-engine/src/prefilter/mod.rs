@@ -34,7 +34,7 @@ use crate::meter::{Interrupted, Meter};
 use crate::plan::Place;
 use anchored::Anchored;
 use probe::{Candidate, Probes};
-use quahog_sig::model::table::{Sections, Table};
+use quahog_sig::model::table::{Plain, Sections, Table};
 
 /// Which signature a needle belongs to.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -82,12 +82,14 @@ impl SigRef {
 /// The needles of the signatures that one kind of layer needs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Prefilter {
+    filters: Filters,
     /// Grams of 8 bytes at every fourth place.
     long: Grams,
     /// Grams of 4 bytes at every place.
     short: Grams,
-    /// Needles of two and three bytes, by their first two.
-    pairs: Pairs,
+    /// Needles of two and three bytes: their first two, folded, and the text;
+    /// sorted.
+    pairs: Table<[u32; 2]>,
     /// Needles that may stand at one place only.
     anchored: Anchored,
     /// A [`Text`] each.
@@ -98,11 +100,79 @@ pub(crate) struct Prefilter {
     users: Table<[u32; 4]>,
 }
 
-/// A table of grams: a filter in front of buckets.
+/// What stands in front of the tables: which places are worth a look.
+///
+/// Those of several prefilters can be merged, so that one pass serves all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filters {
+    /// Two bits of a word for each gram of 8 bytes; the number of words is a
+    /// power of two, or 0 if there are no grams.
+    long: Table<u32>,
+    /// The same for grams of 4 bytes.
+    short: Table<u32>,
+    /// A bit for each pair of folded bytes with which a needle of two or three
+    /// bytes begins; empty if there are none.
+    pairs: Table<u64>,
+}
+
+impl Filters {
+    /// The filters that pass what one of these passes.
+    pub(crate) fn merged<'f>(all: impl Iterator<Item = &'f Filters> + Clone) -> Filters {
+        Filters {
+            long: merge_grams(all.clone().map(|filters| &filters.long)),
+            short: merge_grams(all.clone().map(|filters| &filters.short)),
+            pairs: merge_pairs(all.map(|filters| &filters.pairs)),
+        }
+    }
+
+    fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        s.table(&mut self.long)?;
+        s.table(&mut self.short)?;
+        s.table(&mut self.pairs)
+    }
+}
+
+/// The table of the only one of these that is not empty, if that is so.
+fn only<'f, T: Plain>(all: impl Iterator<Item = &'f Table<T>>) -> Option<Table<T>> {
+    let mut some = all.filter(|table| !table.is_empty());
+    let first = some.next().cloned().unwrap_or_default();
+    some.next().is_none().then_some(first)
+}
+
+fn merge_grams<'f>(all: impl Iterator<Item = &'f Table<u32>> + Clone) -> Table<u32> {
+    if let Some(only) = only(all.clone()) {
+        return only;
+    }
+    let words = all.clone().map(|table| table.len()).max().unwrap_or(0);
+    let mut merged = vec![0; words];
+    for table in all.filter(|table| !table.is_empty()) {
+        // The word is chosen by the upper bits of a hash, so a word of a small
+        // filter becomes a run of words of a large one.
+        let run = words / table.len();
+        for (words, word) in merged.chunks_mut(run).zip(table.iter()) {
+            words.iter_mut().for_each(|merged| *merged |= word);
+        }
+    }
+    merged.into()
+}
+
+fn merge_pairs<'f>(all: impl Iterator<Item = &'f Table<u64>> + Clone) -> Table<u64> {
+    if let Some(only) = only(all.clone()) {
+        return only;
+    }
+    let mut merged = vec![0; PAIR_WORDS];
+    for table in all {
+        merged.iter_mut().zip(table.iter()).for_each(|(merged, word)| *merged |= word);
+    }
+    merged.into()
+}
+
+/// Words of the filter for pairs.
+const PAIR_WORDS: usize = 1024;
+
+/// A table of grams: buckets.
 #[derive(Clone, Debug, Default)]
 struct Grams {
-    /// Two bits of a word for each gram; the number of words is a power of two.
-    filter: Table<u32>,
     /// Where the entries of a bucket begin; one more than there are buckets,
     /// whose number is a power of two.
     starts: Table<u32>,
@@ -184,23 +254,16 @@ impl User {
     }
 }
 
-/// Texts of two and three bytes.
-#[derive(Clone, Debug, Default)]
-struct Pairs {
-    /// A bit for each pair of folded bytes with which a text begins; empty if
-    /// there are none.
-    filter: Table<u64>,
-    /// The pair and the text, sorted by that pair.
-    texts: Table<[u32; 2]>,
-}
-
 /// Memory of a search.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// For each user how often it failed its check; [`LIVE`] once it passed.
+    /// For each user of each prefilter how often it failed its check; [`LIVE`]
+    /// once it passed.
     states: Vec<u16>,
+    /// Where the users of each prefilter begin in `states`.
+    firsts: Vec<usize>,
     /// The users whose state is not 0.
-    touched: Vec<u32>,
+    touched: Vec<usize>,
     /// What the probes passed on.
     candidates: Vec<Candidate>,
 }
@@ -242,9 +305,19 @@ pub(crate) struct Passed {
     pub(crate) signatures: u64,
 }
 
-impl Prefilter {
-    /// Appends to `out` the signatures that may match `haystack`; one with
-    /// several needles may come more than once.
+/// What is searched for: the prefilters of an engine's segments, and the
+/// filters of all of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Sieve<'p> {
+    pub(crate) filters: &'p Filters,
+    pub(crate) n_segments: usize,
+    /// That of a segment, if it has one.
+    pub(crate) prefilter: &'p dyn Fn(usize) -> Option<&'p Prefilter>,
+}
+
+impl Sieve<'_> {
+    /// Appends to `out` the signatures that may match `haystack`, each with the
+    /// number of its segment; one with several needles may come more than once.
     ///
     /// `check` says whether what stands around a literal fits, given the place
     /// where the literal begins; after [`MAX_FAILS`] times it is not believed
@@ -254,22 +327,29 @@ impl Prefilter {
     ///
     /// The meter called the scan off.
     pub(crate) fn find(
-        &self,
+        self,
         haystack: &[u8],
         seen: &mut Seen,
         meter: &dyn Meter,
-        check: &mut dyn FnMut(&User, usize) -> Fit,
-        out: &mut Vec<SigRef>,
+        check: &mut dyn FnMut(usize, &User, usize) -> Fit,
+        out: &mut Vec<(usize, SigRef)>,
     ) -> Result<Passed, Interrupted> {
-        let Seen { states, touched, candidates } = seen;
-        if states.len() < self.users.len() {
-            states.resize(self.users.len(), 0);
+        let Seen { states, firsts, touched, candidates } = seen;
+        firsts.clear();
+        let mut n_users = 0;
+        for segment in 0..self.n_segments {
+            firsts.push(n_users);
+            n_users += (self.prefilter)(segment).map_or(0, |prefilter| prefilter.users.len());
+        }
+        if states.len() < n_users {
+            states.resize(n_users, 0);
         }
         let max_fails = MAX_FAILS + haystack.len() / FAIL_BYTES;
         let mut search = Search {
-            prefilter: self,
+            sieve: self,
             haystack,
             states,
+            firsts,
             touched,
             check,
             out,
@@ -279,11 +359,18 @@ impl Prefilter {
         let result = search.run(candidates, meter);
         let passed = search.passed;
         for user in seen.touched.drain(..) {
-            if let Some(state) = seen.states.get_mut(user as usize) {
+            if let Some(state) = seen.states.get_mut(user) {
                 *state = 0;
             }
         }
         result.map(|()| passed)
+    }
+}
+
+impl Prefilter {
+    /// What stands in front of its tables.
+    pub(crate) fn filters(&self) -> &Filters {
+        &self.filters
     }
 
     /// The number of different needles.
@@ -293,13 +380,13 @@ impl Prefilter {
 
     /// Heap bytes, about.
     pub(crate) fn memory(&self) -> usize {
-        let grams = |grams: &Grams| {
-            4 * (grams.filter.len() + grams.starts.len()) + size_of_val(&grams.entries[..])
-        };
-        let pairs = size_of_val(&self.pairs.filter[..]) + size_of_val(&self.pairs.texts[..]);
-        grams(&self.long)
+        let grams = |grams: &Grams| 4 * grams.starts.len() + size_of_val(&grams.entries[..]);
+        let filters = &self.filters;
+        4 * (filters.long.len() + filters.short.len())
+            + 8 * filters.pairs.len()
+            + grams(&self.long)
             + grams(&self.short)
-            + pairs
+            + size_of_val(&self.pairs[..])
             + self.anchored.memory()
             + size_of_val(&self.texts[..])
             + self.arena.len()
@@ -307,10 +394,10 @@ impl Prefilter {
     }
 
     pub(crate) fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        self.filters.sections(s)?;
         self.long.sections(s)?;
         self.short.sections(s)?;
-        s.table(&mut self.pairs.filter)?;
-        s.table(&mut self.pairs.texts)?;
+        s.table(&mut self.pairs)?;
         self.anchored.sections(s)?;
         s.table(&mut self.texts)?;
         s.table(&mut self.arena)?;
@@ -319,8 +406,8 @@ impl Prefilter {
 
     /// Whether the filters have the form that the probes rely on.
     pub(crate) fn is_sound(&self) -> bool {
-        [&self.long, &self.short].into_iter().all(|grams| {
-            let words = grams.filter.len();
+        [&self.filters.long, &self.filters.short].into_iter().all(|filter| {
+            let words = filter.len();
             words == 0 || words.is_power_of_two() && words <= 1 << probe::MAX_BITS
         })
     }
@@ -340,41 +427,44 @@ impl Grams {
     }
 
     fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
-        s.table(&mut self.filter)?;
         s.table(&mut self.starts)?;
         s.table(&mut self.entries)
     }
 }
 
 struct Search<'p, 'h, 's> {
-    prefilter: &'p Prefilter,
+    sieve: Sieve<'p>,
     haystack: &'h [u8],
     states: &'s mut [u16],
-    touched: &'s mut Vec<u32>,
-    check: &'s mut dyn FnMut(&User, usize) -> Fit,
-    out: &'s mut Vec<SigRef>,
+    firsts: &'s [usize],
+    touched: &'s mut Vec<usize>,
+    check: &'s mut dyn FnMut(usize, &User, usize) -> Fit,
+    out: &'s mut Vec<(usize, SigRef)>,
     passed: Passed,
     max_fails: u16,
 }
 
-impl Search<'_, '_, '_> {
+impl<'p> Search<'p, '_, '_> {
     fn run(
         &mut self,
         candidates: &mut Vec<Candidate>,
         meter: &dyn Meter,
     ) -> Result<(), Interrupted> {
-        let Prefilter { long, short, pairs, anchored, .. } = self.prefilter;
-        meter.tick(anchored.n_places() as u64)?;
-        for (text, at) in anchored.find(self.haystack) {
-            self.passed.entries += 1;
-            self.text(text, at);
+        for (segment, prefilter) in self.prefilters() {
+            meter.tick(prefilter.anchored.n_places() as u64)?;
+            for (text, at) in prefilter.anchored.find(self.haystack) {
+                self.passed.entries += 1;
+                self.text(segment, prefilter, text, at);
+            }
         }
+        let Filters { long, short, pairs } = self.sieve.filters;
+        let (long, short, pairs) = (&long[..], &short[..], &pairs[..]);
         let mut from = 0;
         while from < self.haystack.len() {
             let to = self.haystack.len().min(from + BLOCK);
             meter.tick((to - from) as u64)?;
-            for (grams, probes) in [(long, Probes::Long), (short, Probes::Short)] {
-                if grams.filter.is_empty() {
+            for (filter, probes) in [(long, Probes::Long), (short, Probes::Short)] {
+                if filter.is_empty() {
                     continue;
                 }
                 candidates.clear();
@@ -382,15 +472,15 @@ impl Search<'_, '_, '_> {
                 // read on further.
                 let end = self.haystack.len().min(to + 128);
                 let block = self.haystack.get(from..end).unwrap_or_default();
-                probes.run(&grams.filter, block, to - from, candidates);
+                probes.run(filter, block, to - from, candidates);
                 self.passed.probes += candidates.len() as u64;
                 // Each place is worth about as much as the bytes that lead to it.
                 meter.tick(4 * candidates.len() as u64)?;
-                for candidate in candidates.iter() {
-                    self.grams(grams, from, *candidate);
+                for (segment, prefilter) in self.prefilters() {
+                    self.grams(segment, prefilter, probes, from, candidates);
                 }
             }
-            if !pairs.filter.is_empty() {
+            if !pairs.is_empty() {
                 self.pairs(pairs, from..to);
             }
             from = to;
@@ -398,23 +488,46 @@ impl Search<'_, '_, '_> {
         Ok(())
     }
 
-    fn grams(&mut self, grams: &Grams, from: usize, candidate: Candidate) {
-        let place = from + candidate.at as usize;
-        for &entry in grams.bucket(candidate.hash) {
-            let entry = Entry::unpack(entry);
-            if entry.hash == candidate.hash
-                && let Some(at) = place.checked_sub(usize::from(entry.at))
-            {
-                self.passed.entries += 1;
-                self.text(entry.text, at);
+    fn prefilters(&self) -> impl Iterator<Item = (usize, &'p Prefilter)> + use<'p> {
+        let Sieve { n_segments, prefilter, .. } = self.sieve;
+        (0..n_segments).filter_map(move |segment| Some((segment, prefilter(segment)?)))
+    }
+
+    fn grams(
+        &mut self,
+        segment: usize,
+        prefilter: &Prefilter,
+        probes: Probes,
+        from: usize,
+        candidates: &[Candidate],
+    ) {
+        let (grams, filter) = match probes {
+            Probes::Long => (&prefilter.long, &prefilter.filters.long),
+            Probes::Short => (&prefilter.short, &prefilter.filters.short),
+        };
+        let (filter, alone) = (&filter[..], self.sieve.n_segments == 1);
+        let Some(bits) = filter.len().checked_ilog2() else { return };
+        for candidate in candidates {
+            // What passed the filter of all may not pass its own.
+            if !alone && !probe::passes(filter, candidate.hash, bits) {
+                continue;
+            }
+            let place = from + candidate.at as usize;
+            for &entry in grams.bucket(candidate.hash) {
+                let entry = Entry::unpack(entry);
+                if entry.hash == candidate.hash
+                    && let Some(at) = place.checked_sub(usize::from(entry.at))
+                {
+                    self.passed.entries += 1;
+                    self.text(segment, prefilter, entry.text, at);
+                }
             }
         }
     }
 
-    fn pairs(&mut self, pairs: &Pairs, range: std::ops::Range<usize>) {
+    fn pairs(&mut self, filter: &[u64], range: std::ops::Range<usize>) {
         let end = self.haystack.len().min(range.end + 1);
         let Some(slice) = self.haystack.get(range.start..end) else { return };
-        let (filter, texts) = (&pairs.filter[..], &pairs.texts[..]);
         for (at, window) in slice.windows(2).enumerate() {
             let key = u16::from_le_bytes([fold(window[0]), fold(window[1])]);
             if filter.get(usize::from(key >> 6)).is_none_or(|word| word >> (key & 63) & 1 == 0) {
@@ -422,23 +535,25 @@ impl Search<'_, '_, '_> {
             }
             self.passed.probes += 1;
             let key = u32::from(key);
-            let first = texts.partition_point(|&[other, _]| other < key);
-            let texts = texts.get(first..).unwrap_or_default();
-            for &[_, text] in texts.iter().take_while(|&&[other, _]| other == key) {
-                self.passed.entries += 1;
-                self.text(text, range.start + at);
+            for (segment, prefilter) in self.prefilters() {
+                let first = prefilter.pairs.partition_point(|&[other, _]| other < key);
+                let texts = prefilter.pairs.get(first..).unwrap_or_default();
+                for &[_, text] in texts.iter().take_while(|&&[other, _]| other == key) {
+                    self.passed.entries += 1;
+                    self.text(segment, prefilter, text, range.start + at);
+                }
             }
         }
     }
 
     /// Looks whether a text stands at a place, and at those who have it.
-    fn text(&mut self, text: u32, at: usize) {
-        let Some(&text) = self.prefilter.texts.get(text as usize) else { return };
+    fn text(&mut self, segment: usize, prefilter: &Prefilter, text: u32, at: usize) {
+        let Some(&text) = prefilter.texts.get(text as usize) else { return };
         let text = Text::unpack(text);
         let len = usize::from(text.len);
         let start = text.start as usize;
         let (Some(window), Some(bytes)) =
-            (self.haystack.get(at..at + len), self.prefilter.arena.get(start..start + len))
+            (self.haystack.get(at..at + len), prefilter.arena.get(start..start + len))
         else {
             return;
         };
@@ -448,26 +563,24 @@ impl Search<'_, '_, '_> {
         }
         self.passed.texts += 1;
         let first = text.first_user as usize;
-        for number in first..first + text.n_users as usize {
-            let (Some(&user), Some(state)) =
-                (self.prefilter.users.get(number), self.states.get_mut(number))
-            else {
-                return;
-            };
+        let users = prefilter.users.get(first..).unwrap_or_default();
+        let states = first + self.firsts.get(segment).copied().unwrap_or(0);
+        for (&user, number) in users.iter().take(text.n_users as usize).zip(states..) {
+            let Some(state) = self.states.get_mut(number) else { return };
             if *state == LIVE {
                 continue;
             }
             if *state == 0 {
-                self.touched.push(number as u32); // users are counted by `u32`
+                self.touched.push(number);
             }
             let user = User::unpack(user);
-            match (self.check)(&user, at) {
+            match (self.check)(segment, &user, at) {
                 Fit::Never => *state = LIVE,
                 Fit::No if *state < self.max_fails => *state += 1,
                 Fit::No | Fit::Yes => {
                     *state = LIVE;
                     self.passed.signatures += 1;
-                    self.out.push(user.signature);
+                    self.out.push((segment, user.signature));
                 }
             }
         }

@@ -45,14 +45,18 @@ fn mix(product: u32) -> u32 {
     product ^ product >> 15
 }
 
-/// The largest filter: the bits of the word, and ten more that choose the bits
-/// in it, are those of the hash.
+/// The largest filter has `1 << MAX_BITS` words.
 pub(crate) const MAX_BITS: u32 = 20;
+
+/// Where in a hash the two numbers of five bits stand that choose the bits in a
+/// word: below those that choose the word, whatever the size of the filter, so
+/// that filters of different sizes can be merged.
+pub(crate) const MASK: u32 = 2;
 
 /// The word of a filter of `1 << bits` words that a hash looks at, and the two
 /// bits in it.
 pub(super) fn slot(hash: u32, bits: u32) -> (usize, u32) {
-    let mask = 1 << (hash >> (MAX_BITS - bits) & 31) | 1 << (hash >> (MAX_BITS + 5 - bits) & 31);
+    let mask = 1 << (hash >> MASK & 31) | 1 << (hash >> (MASK + 5) & 31);
     ((hash >> (32 - bits)) as usize, mask)
 }
 
@@ -73,7 +77,7 @@ impl Probes {
     }
 }
 
-fn passes(filter: &[u32], hash: u32, bits: u32) -> bool {
+pub(super) fn passes(filter: &[u32], hash: u32, bits: u32) -> bool {
     let (word, mask) = slot(hash, bits);
     filter.get(word).is_some_and(|word| word & mask == mask)
 }

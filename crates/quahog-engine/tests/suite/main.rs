@@ -3,6 +3,7 @@
 mod containers;
 mod exe;
 mod image;
+mod segments;
 mod yara;
 
 use std::collections::{BTreeMap, BTreeSet};
