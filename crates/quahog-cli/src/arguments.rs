@@ -10,7 +10,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::console::escape;
-use crate::{Exit, apply, build, check, compile, decode, diff, explain, info, pages, scan, unpack};
+use crate::{
+    Exit, apply, bench, build, check, compile, decode, diff, explain, info, pages, scan, unpack,
+};
 
 /// Matches ClamAV-format signatures in mail and files
 #[derive(Debug, Parser)]
@@ -33,6 +35,7 @@ pub(crate) enum Verb {
     Build(build::Options),
     Diff(diff::Options),
     Apply(apply::Options),
+    Bench(bench::Options),
     Completions(pages::CompletionsOptions),
     Man(pages::ManOptions),
 }

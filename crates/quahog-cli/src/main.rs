@@ -18,6 +18,7 @@ mod images;
 mod scan;
 
 mod apply;
+mod bench;
 mod build;
 mod check;
 mod compile;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Verb::Decode(options) => decode::run(&options, &mut console),
         Verb::Explain(options) => explain::run(&options, &mut console),
         Verb::Info(options) => info::run(&options, &mut console),
+        Verb::Bench(options) => bench::run(&options, &mut console),
         Verb::Build(options) => build::run(&options, &mut console),
         Verb::Diff(options) => diff::run(&options, &mut console),
         Verb::Apply(options) => apply::run(&options, &mut console),

@@ -22,6 +22,7 @@ use crate::meter::{Interrupted, Meter};
 use crate::offset::starts_in;
 use crate::prefilter::{Filters, Fit, Seen, Sieve, SigRef, User};
 use crate::segment::{Segment, picture_key};
+use crate::stats::{Counting, SignatureCost, Tally};
 use crate::verify::pcre::Stack;
 use crate::verify::{self, Buffers, Found, Want};
 use crate::yara;
@@ -92,6 +93,21 @@ pub struct Scratch {
     results: Vec<Option<Found>>,
     pub(crate) stack: Vec<Value>,
     yara: yara::State,
+    tally: Tally,
+}
+
+impl Scratch {
+    /// What the signatures of an engine cost in the scans since the last
+    /// [`forget_costs`](Self::forget_costs), what costs most first. All of these
+    /// scans must have been by this engine.
+    pub fn costs(&self, engine: &Engine) -> Vec<SignatureCost> {
+        self.tally.costs(engine)
+    }
+
+    /// Begins to count anew.
+    pub fn forget_costs(&mut self) {
+        self.tally.clear();
+    }
 }
 
 /// A signature that matched a view.
@@ -430,16 +446,21 @@ impl Engine {
         }
         live.sort_unstable();
         live.dedup();
+        let meter = Counting::new(meter);
         let mut next = 0;
         for (at, segment) in each() {
             let hits = &mut *hits;
-            let mut scan = Scan { segment, at, layer, look, scratch, meter, hits };
+            let mut scan = Scan { segment, at, layer, look, scratch, meter: &meter, hits };
             scan.scratch.yara.clear();
             while let Some(&(owner, signature)) = scan.scratch.live.get(next)
                 && owner == at
             {
                 next += 1;
-                scan.signature(signature)?;
+                let n_hits = scan.hits.len();
+                let result = scan.signature(signature);
+                let n_hits = scan.hits.len() - n_hits;
+                scan.scratch.tally.add(at, signature, n_hits, meter.take());
+                result?;
             }
         }
         Ok(())

@@ -45,6 +45,8 @@ mod logic;
 
 pub mod explain;
 
+mod stats;
+
 mod certificate;
 mod cost;
 mod digest;
@@ -69,3 +71,4 @@ pub use crate::identify::Inside;
 pub use crate::lists::{Link, LinkAlert, LinkKind, LinkOptions};
 pub use crate::meter::{Interrupted, Meter, RegexLimits, Unmetered};
 pub use crate::segment::Segment;
+pub use crate::stats::SignatureCost;

@@ -8,7 +8,7 @@
 mod options;
 
 mod filter;
-mod paths;
+pub(crate) mod paths;
 
 mod json;
 mod lines;

@@ -256,6 +256,7 @@ fn help_and_version_are_no_errors() {
         "build",
         "diff",
         "apply",
+        "bench",
         "completions",
         "man",
         "help",

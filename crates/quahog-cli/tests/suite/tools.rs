@@ -1,4 +1,4 @@
-//! `info`, `unpack`, `compile`, `completions` and `man`.
+//! `info`, `unpack`, `compile`, `bench`, `completions` and `man`.
 
 use std::fs;
 use std::path::Path;
@@ -230,4 +230,19 @@ fn an_image_that_cannot_be_trusted_is_refused() {
         fs::set_permissions(folder.path("set.qhi"), open_to_all).unwrap();
         scan("set.qhi", "everybody can write it");
     }
+}
+
+#[test]
+fn bench_measures_and_names_what_costs() {
+    let folder = Folder::with_database();
+    folder.write("mail", "From: a@a.example\n\nalpha\n");
+    let done = folder.quahog("bench -d db --seconds 1 --assume mail mail");
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
+    let lines = done.lines();
+    for beginning in ["signatures: ", "files: 1, 0.0 MB, something found in 1", "throughput: "] {
+        assert!(lines.iter().any(|line| line.starts_with(beginning)), "{done:?}");
+    }
+    assert!(done.out.contains("Test.Alpha.UNOFFICIAL ("), "{done:?}");
+    assert_eq!(folder.quahog("bench -d db --seconds 1 none").code, Some(2));
+    assert_eq!(folder.quahog("bench -d none --seconds 1 mail").code, Some(2));
 }
