@@ -422,7 +422,7 @@ impl Engine {
         let Scratch { seen, live, buffers, .. } = &mut *scratch;
         live.clear();
         let mut check = |segment: usize, user: &User, at: usize| match segments.get(segment) {
-            Some(segment) => fit(segment, layer, look, user, at, buffers),
+            Some(segment) => fit(segment, layer, look, user, at, buffers, meter),
             None => Fit::Never,
         };
         let prefilter = |at: usize| Some(&segments.get(at)?.group(target)?.prefilter);
@@ -773,6 +773,7 @@ fn fit(
     user: &User,
     at: usize,
     buffers: &mut Buffers,
+    meter: &dyn Meter,
 ) -> Fit {
     if user.signature.as_yara().is_some() {
         return Fit::Yes;
@@ -799,7 +800,7 @@ fn fit(
     let Some(allowed) = starts_in(offset, layer) else { return Fit::Never };
     let within = |starts: RangeInclusive<usize>| allowed.meet(&starts);
     let part = (usize::from(place.part), place.before);
-    let stands = verify::stands_around(pattern, part, at, layer.bytes(), within, buffers);
+    let stands = verify::stands_around(pattern, part, at, layer.bytes(), within, buffers, meter);
     if stands { Fit::Yes } else { Fit::No }
 }
 

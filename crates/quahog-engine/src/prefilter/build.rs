@@ -1,7 +1,7 @@
 //! Builds the tables: chooses for each literal the window that it is known by.
 
 use super::anchored::Anchored;
-use super::probe::{MAX_BITS, hash_long, hash_short, slot};
+use super::probe::{AROUND, MAX_BITS, around, hash_long, hash_short, print_long, slot};
 use super::{Entry, Filters, Grams, MAX_TEXTS, PAIR_WORDS, Prefilter, SigRef, Text, User};
 use crate::BuildError;
 use crate::literal::{self, fold};
@@ -129,6 +129,7 @@ impl<'n> PrefilterBuilder<'n> {
 /// A gram of a text, before it is put into a table.
 struct Gram {
     hash: u32,
+    print: u32,
     text: u32,
     at: u8,
 }
@@ -160,10 +161,10 @@ impl Crowd {
         }
     }
 
-    fn take(&mut self, hash: u32, text: u32, at: usize) -> Gram {
+    fn take(&mut self, hash: u32, print: u32, text: u32, at: usize) -> Gram {
         let n = &mut self.0[Crowd::slot(hash)];
         *n = n.saturating_add(1);
-        Gram { hash, text, at: at as u8 } // texts are at most 255 bytes long
+        Gram { hash, print, text, at: at as u8 } // texts are at most 255 bytes long
     }
 
     fn short(&mut self, bytes: &[u8], text: u32) -> Gram {
@@ -172,7 +173,8 @@ impl Crowd {
         let costs = bytes.windows(SHORT).zip(frequencies);
         let costs = costs.map(|(gram, frequency)| self.cost(frequency, hash(gram))).enumerate();
         let at = costs.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
-        self.take(hash(&bytes[at..]), text, at)
+        let hash = hash(&bytes[at..]);
+        self.take(hash, hash, text, at)
     }
 
     fn long(&mut self, bytes: &[u8], text: u32) -> [Gram; 4] {
@@ -182,7 +184,12 @@ impl Crowd {
             costs.map(|(gram, frequency)| self.cost(frequency, hash(gram))).collect();
         let sums = costs.windows(4).map(|costs| costs.iter().sum::<f64>()).enumerate();
         let at = sums.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
-        [0, 1, 2, 3].map(|shift| self.take(hash(&bytes[at + shift..]), text, at + shift))
+        let window: [u8; AROUND] = bytes[at..].first_chunk().copied().unwrap_or_default();
+        [0, 1, 2, 3].map(|shift| {
+            let hash = hash(&bytes[at + shift..]);
+            let print = print_long(hash, shift, around(&window, shift));
+            self.take(hash, print, text, at + shift)
+        })
     }
 }
 
@@ -191,6 +198,7 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
     if list.is_empty() {
         return Default::default();
     }
+    let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
     list.sort_unstable_by_key(|gram| (gram.hash, gram.text, gram.at));
     let n_different = list.chunk_by(|a, b| a.hash == b.hash).count();
     // About sixteen bits for each gram, as far as the cache goes.
@@ -200,7 +208,6 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
         let (word, mask) = slot(gram.hash, words.ilog2());
         filter[word] |= mask;
     }
-    let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
     let mut starts = vec![0u32; (1 << bits) + 1];
     for gram in &list {
         starts[(gram.hash >> (32 - bits)) as usize + 1] += 1;
@@ -210,9 +217,12 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
         sum += *start;
         *start = sum;
     }
+    for bucket in list.chunk_by_mut(|a, b| a.hash >> (32 - bits) == b.hash >> (32 - bits)) {
+        bucket.sort_unstable_by_key(|gram| (gram.print, gram.text, gram.at));
+    }
     let entries = list
         .into_iter()
-        .map(|gram| Entry { hash: gram.hash, text: gram.text, at: gram.at }.pack())
+        .map(|gram| Entry { print: gram.print, text: gram.text, at: gram.at }.pack())
         .collect();
     (filter.into(), Grams { starts: starts.into(), entries })
 }

@@ -12,7 +12,9 @@
 //!    way in which it can lie; shorter ones by one gram of 4 bytes, looked for
 //!    at every place. All bytes are folded by setting bit 5, so that one table
 //!    serves signatures that ignore case.
-//! 2. *bucket*: the entries of the table whose gram has the same hash.
+//! 2. *bucket*: the entries of the table whose gram has the same hash, and for
+//!    long ones the same eleven bytes in and around it, so that data made of what
+//!    many needles share does not lead to all of them.
 //! 3. *text*: the whole literal, exactly or without case.
 //! 4. *check*: the caller's look at the elements around the literal. A needle
 //!    that failed here [`MAX_FAILS`] times in a buffer is taken for good, so
@@ -176,15 +178,15 @@ struct Grams {
     /// Where the entries of a bucket begin; one more than there are buckets,
     /// whose number is a power of two.
     starts: Table<u32>,
-    /// An [`Entry`] each.
+    /// An [`Entry`] each; those of a bucket sorted by their prints.
     entries: Table<[u32; 2]>,
 }
 
 /// A gram of a needle.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// The hash of the gram.
-    hash: u32,
+    /// What it is known by: see [`probe::print_long`] and [`probe::hash_short`].
+    print: u32,
     /// Below [`MAX_TEXTS`].
     text: u32,
     /// Where in the text the gram begins.
@@ -196,11 +198,11 @@ const MAX_TEXTS: usize = 1 << 24;
 
 impl Entry {
     fn pack(self) -> [u32; 2] {
-        [self.hash, self.text << 8 | u32::from(self.at)]
+        [self.print, self.text << 8 | u32::from(self.at)]
     }
 
-    fn unpack([hash, rest]: [u32; 2]) -> Entry {
-        Entry { hash, text: rest >> 8, at: rest as u8 } // the lower eight bits
+    fn unpack([print, rest]: [u32; 2]) -> Entry {
+        Entry { print, text: rest >> 8, at: rest as u8 } // the lower eight bits
     }
 }
 
@@ -355,6 +357,7 @@ impl Sieve<'_> {
             out,
             passed: Passed::default(),
             max_fails: u16::try_from(max_fails).unwrap_or(LIVE - 1),
+            work: 0,
         };
         let result = search.run(candidates, meter);
         let passed = search.passed;
@@ -442,6 +445,8 @@ struct Search<'p, 'h, 's> {
     out: &'s mut Vec<(usize, SigRef)>,
     passed: Passed,
     max_fails: u16,
+    /// Work that the meter was not told of yet.
+    work: u64,
 }
 
 impl<'p> Search<'p, '_, '_> {
@@ -479,10 +484,12 @@ impl<'p> Search<'p, '_, '_> {
                 for (segment, prefilter) in self.prefilters() {
                     self.grams(segment, prefilter, probes, from, candidates);
                 }
+                meter.tick(std::mem::take(&mut self.work))?;
             }
             if !pairs.is_empty() {
                 self.pairs(pairs, from..to);
             }
+            meter.tick(std::mem::take(&mut self.work))?;
             from = to;
         }
         Ok(())
@@ -512,15 +519,47 @@ impl<'p> Search<'p, '_, '_> {
             if !alone && !probe::passes(filter, candidate.hash, bits) {
                 continue;
             }
+            let bucket = grams.bucket(candidate.hash);
+            if bucket.is_empty() {
+                continue;
+            }
             let place = from + candidate.at as usize;
-            for &entry in grams.bucket(candidate.hash) {
-                let entry = Entry::unpack(entry);
-                if entry.hash == candidate.hash
-                    && let Some(at) = place.checked_sub(usize::from(entry.at))
-                {
-                    self.passed.entries += 1;
-                    self.text(segment, prefilter, entry.text, at);
+            match probes {
+                Probes::Long => {
+                    for shift in 0..4 {
+                        let print = probe::print_at(self.haystack, place, candidate.hash, shift);
+                        if let Some(print) = print {
+                            self.entries(segment, prefilter, bucket, print, place);
+                        }
+                    }
                 }
+                Probes::Short => {
+                    self.entries(segment, prefilter, bucket, candidate.hash, place);
+                }
+            }
+        }
+    }
+
+    /// Looks at the entries of a bucket that have a print.
+    fn entries(
+        &mut self,
+        segment: usize,
+        prefilter: &Prefilter,
+        bucket: &[[u32; 2]],
+        print: u32,
+        place: usize,
+    ) {
+        // Few have more than some entries, but one may have very many.
+        let first = match bucket.len() {
+            0..=8 => bucket.iter().position(|&[other, _]| other >= print),
+            _ => Some(bucket.partition_point(|&[other, _]| other < print)),
+        };
+        let same = first.and_then(|first| bucket.get(first..)).unwrap_or_default();
+        for &entry in same.iter().take_while(|&&[other, _]| other == print) {
+            let entry = Entry::unpack(entry);
+            if let Some(at) = place.checked_sub(usize::from(entry.at)) {
+                self.passed.entries += 1;
+                self.text(segment, prefilter, entry.text, at);
             }
         }
     }
@@ -550,6 +589,7 @@ impl<'p> Search<'p, '_, '_> {
     fn text(&mut self, segment: usize, prefilter: &Prefilter, text: u32, at: usize) {
         let Some(&text) = prefilter.texts.get(text as usize) else { return };
         let text = Text::unpack(text);
+        self.work += 8;
         let len = usize::from(text.len);
         let start = text.start as usize;
         let (Some(window), Some(bytes)) =
@@ -562,6 +602,7 @@ impl<'p> Search<'p, '_, '_> {
             return;
         }
         self.passed.texts += 1;
+        self.work += 4 * u64::from(text.n_users);
         let first = text.first_user as usize;
         let users = prefilter.users.get(first..).unwrap_or_default();
         let states = first + self.firsts.get(segment).copied().unwrap_or(0);

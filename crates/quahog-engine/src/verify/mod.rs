@@ -16,7 +16,7 @@ use std::ops::RangeInclusive;
 
 use quahog_sig::body::{Gap, Part, Pattern};
 
-use crate::meter::{Interrupted, Meter, Unmetered};
+use crate::meter::{Interrupted, Meter};
 use part::PartSearch;
 
 pub(crate) use part::lengths;
@@ -89,7 +89,8 @@ const MAX_WINDOW: usize = 4096;
 /// literal, and `allowed` says where the first part of the pattern may start.
 ///
 /// It may be wrong in saying that they stand, not in saying that they do not.
-/// Takes time linear in the parts and the gaps between them.
+/// Looks at no more than some thousand bytes, however wide the gaps are. If the
+/// meter calls the scan off, they stand, and the next call of it says so again.
 pub(crate) fn stands_around(
     pattern: Pattern<'_>,
     (number, before): (usize, (u32, u32)),
@@ -97,6 +98,7 @@ pub(crate) fn stands_around(
     haystack: &[u8],
     allowed: impl Fn(RangeInclusive<usize>) -> Option<RangeInclusive<usize>>,
     buffers: &mut Buffers,
+    meter: &dyn Meter,
 ) -> bool {
     let open = |gap: Option<Gap>| gap.is_none_or(|gap| gap.max == u32::MAX);
     let len = |part: Part<'_>| {
@@ -136,14 +138,22 @@ pub(crate) fn stands_around(
         }
     }
     let parts = pattern.parts().skip(first);
-    let tied = 1 + parts.clone().skip(1).take_while(|part| !open(part.gap)).count();
+    // As many parts as lie in the window.
+    let mut room = MAX_WINDOW;
+    let near = |part: &Part<'_>| {
+        let gap = part.gap.map_or(0, |gap| gap.max as usize);
+        let reach = gap.saturating_add(len(*part).1);
+        room = room.saturating_sub(reach);
+        !open(part.gap) && room > 0
+    };
+    let tied = 1 + parts.clone().skip(1).take_while(near).count();
     let mut found = false;
     let mut add = |_, _| {
         found = true;
         false
     };
     let parts = parts.take(tied);
-    let walked = chain(parts, pattern.nocase(), haystack, starts, buffers, &Unmetered, &mut add);
+    let walked = chain(parts, pattern.nocase(), haystack, starts, buffers, meter, &mut add);
     found || walked.is_err()
 }
 
@@ -291,6 +301,7 @@ fn enough(reached: &[Reached], gap: Option<Gap>, start: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter::Unmetered;
     use quahog_sig::body::{Rules, parse};
 
     fn find(text: &str, haystack: &[u8], rules: Rules) -> Found {

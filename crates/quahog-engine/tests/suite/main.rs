@@ -1,5 +1,6 @@
 //! The engine held to the reference interpreter and to the cases.
 
+mod adversarial;
 mod containers;
 mod exe;
 mod image;

@@ -257,6 +257,13 @@ pub struct Branches<'c> {
 }
 
 impl<'c> Branches<'c> {
+    /// How long the branches are together, about: what it takes to try all.
+    // Not a collection: there is no empty one.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(self) -> u64 {
+        self.code.len() as u64
+    }
+
     /// The branches, in written order; an empty one matches no bytes.
     pub fn iter(self) -> impl Iterator<Item = Elements<'c>> {
         let mut reader = Reader { code: self.code };
