@@ -416,17 +416,33 @@ impl Prefilter {
     }
 }
 
-impl Grams {
-    fn bucket(&self, hash: u32) -> &[[u32; 2]] {
-        let bits = self.starts.len().max(2).ilog2();
+/// The table of a [`Grams`], ready to be looked into.
+#[derive(Clone, Copy)]
+struct Buckets<'g> {
+    starts: &'g [u32],
+    entries: &'g [[u32; 2]],
+    /// How far a hash is shifted to give a bucket.
+    shift: u32,
+}
+
+impl<'g> Buckets<'g> {
+    fn bucket(self, hash: u32) -> &'g [[u32; 2]] {
         // The upper bits choose the bucket; there are as many buckets as fit.
-        let bucket = hash.checked_shr(32u32.saturating_sub(bits)).unwrap_or(0) as usize;
+        let bucket = hash.checked_shr(self.shift).unwrap_or(0) as usize;
         match self.starts.get(bucket..bucket + 2) {
             Some(&[start, end]) => {
                 self.entries.get(start as usize..end as usize).unwrap_or_default()
             }
             _ => &[],
         }
+    }
+}
+
+impl Grams {
+    fn buckets(&self) -> Buckets<'_> {
+        let starts = &self.starts[..];
+        let shift = 32u32.saturating_sub(starts.len().max(2).ilog2());
+        Buckets { starts, entries: &self.entries, shift }
     }
 
     fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
@@ -513,28 +529,32 @@ impl<'p> Search<'p, '_, '_> {
             Probes::Short => (&prefilter.short, &prefilter.filters.short),
         };
         let (filter, alone) = (&filter[..], self.sieve.n_segments == 1);
+        let buckets = grams.buckets();
         let Some(bits) = filter.len().checked_ilog2() else { return };
         for candidate in candidates {
             // What passed the filter of all may not pass its own.
             if !alone && !probe::passes(filter, candidate.hash, bits) {
                 continue;
             }
-            let bucket = grams.bucket(candidate.hash);
-            if bucket.is_empty() {
-                continue;
-            }
-            let place = from + candidate.at as usize;
+            let (hash, place) = (candidate.hash, from + candidate.at as usize);
+            let bucket = buckets.bucket(hash);
             match probes {
-                Probes::Long => {
-                    for shift in 0..4 {
-                        let print = probe::print_at(self.haystack, place, candidate.hash, shift);
-                        if let Some(print) = print {
-                            self.entries(segment, prefilter, bucket, print, place);
+                Probes::Short => self.entries(segment, prefilter, bucket, hash, place),
+                // Few have more than some entries.
+                Probes::Long if bucket.len() <= 8 => {
+                    for &[print, entry] in bucket {
+                        let shift = probe::shift_of(print);
+                        if probe::print_at(self.haystack, place, hash, shift) == Some(print) {
+                            self.entry(segment, prefilter, [print, entry], place);
                         }
                     }
                 }
-                Probes::Short => {
-                    self.entries(segment, prefilter, bucket, candidate.hash, place);
+                Probes::Long => {
+                    for shift in 0..4 {
+                        if let Some(print) = probe::print_at(self.haystack, place, hash, shift) {
+                            self.entries(segment, prefilter, bucket, print, place);
+                        }
+                    }
                 }
             }
         }
@@ -549,18 +569,22 @@ impl<'p> Search<'p, '_, '_> {
         print: u32,
         place: usize,
     ) {
-        // Few have more than some entries, but one may have very many.
         let first = match bucket.len() {
-            0..=8 => bucket.iter().position(|&[other, _]| other >= print),
+            0 => return,
+            1..=8 => bucket.iter().position(|&[other, _]| other >= print),
             _ => Some(bucket.partition_point(|&[other, _]| other < print)),
         };
         let same = first.and_then(|first| bucket.get(first..)).unwrap_or_default();
         for &entry in same.iter().take_while(|&&[other, _]| other == print) {
-            let entry = Entry::unpack(entry);
-            if let Some(at) = place.checked_sub(usize::from(entry.at)) {
-                self.passed.entries += 1;
-                self.text(segment, prefilter, entry.text, at);
-            }
+            self.entry(segment, prefilter, entry, place);
+        }
+    }
+
+    fn entry(&mut self, segment: usize, prefilter: &Prefilter, entry: [u32; 2], place: usize) {
+        let entry = Entry::unpack(entry);
+        if let Some(at) = place.checked_sub(usize::from(entry.at)) {
+            self.passed.entries += 1;
+            self.text(segment, prefilter, entry.text, at);
         }
     }
 

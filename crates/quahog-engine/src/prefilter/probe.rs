@@ -50,7 +50,13 @@ pub(crate) fn print_long(hash: u32, shift: usize, around: [u8; 3]) -> u32 {
     let [a, b, c] = around;
     let rest = u32::from_le_bytes([a, b, c, shift as u8]) | FOLD >> 8; // below 4
     let mixed = (u64::from(hash) << 32 | u64::from(rest)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 32) as u32
+    // The lower two bits tell the shift.
+    (mixed >> 32) as u32 & !3 | shift as u32
+}
+
+/// The shift of a print.
+pub(super) fn shift_of(print: u32) -> usize {
+    (print & 3) as usize
 }
 
 /// The print of the gram at a place, whose hash is known, if `shift` bytes stand

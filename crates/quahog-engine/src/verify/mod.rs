@@ -138,12 +138,10 @@ pub(crate) fn stands_around(
         }
     }
     let parts = pattern.parts().skip(first);
-    // As many parts as lie in the window.
+    // As many parts as the gaps let lie in the window.
     let mut room = MAX_WINDOW;
     let near = |part: &Part<'_>| {
-        let gap = part.gap.map_or(0, |gap| gap.max as usize);
-        let reach = gap.saturating_add(len(*part).1);
-        room = room.saturating_sub(reach);
+        room = room.saturating_sub(part.gap.map_or(0, |gap| gap.max as usize));
         !open(part.gap) && room > 0
     };
     let tied = 1 + parts.clone().skip(1).take_while(near).count();
