@@ -72,3 +72,15 @@ pub use crate::lists::{Link, LinkAlert, LinkKind, LinkOptions};
 pub use crate::meter::{Interrupted, Meter, RegexLimits, Unmetered};
 pub use crate::segment::Segment;
 pub use crate::stats::SignatureCost;
+
+/// What fuzz targets reach of the inside.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Asserts that the vector twins of the probes find what the loops find; the
+    /// filter has a power of two of words, and the range lies in the block.
+    pub fn assert_twins(filter: &[u32], block: &[u8], range: std::ops::Range<usize>) {
+        #[cfg(target_arch = "x86_64")]
+        crate::simd::assert_twins(filter, block, range);
+    }
+}
