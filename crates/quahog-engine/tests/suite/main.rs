@@ -2,6 +2,7 @@
 
 mod containers;
 mod exe;
+mod icons;
 mod image;
 mod segments;
 mod yara;

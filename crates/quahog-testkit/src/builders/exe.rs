@@ -264,7 +264,7 @@ pub fn made_up_icon(seed: u32, width: u32, height: u32, bits: u16, masked: bool)
     let places = || (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
     let pixel = |(x, y)| {
         let value = mixed(seed, x / 5, y / 3);
-        let gray = (value >> 24) * 0x1_0101 | (value & 0xff) << 24;
+        let gray = ((value >> 24) * 0x1_0101) | ((value & 0xff) << 24);
         let value = if seed % 3 == 1 { gray } else { value };
         if bits < 32 { value & ((1 << bits) - 1) } else { value }
     };
