@@ -15,7 +15,7 @@ use crate::certificate;
 use crate::context::{Layer, Look, PartEntry};
 use crate::digest::{HashIndexes, digest_of};
 use crate::exe::Executable;
-use crate::icon;
+use crate::icon::{self, Likeness};
 use crate::identify::{Identifier, Inside};
 use crate::lists::{Link, LinkAlert, LinkOptions};
 use crate::meter::{Interrupted, Meter};
@@ -122,6 +122,8 @@ pub struct Hit {
     /// matched. A file hash matches the whole view.
     pub span: Option<Range<usize>>,
     order: Order,
+    /// An icon would decide that was not looked at.
+    icon_open: bool,
 }
 
 /// Which of two hits ClamAV meets first.
@@ -140,7 +142,7 @@ struct Order {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Undecided {
-    /// An icon would decide, and icons are not compared.
+    /// An icon would decide, and the program has more than are looked at.
     Icon,
     /// A program would decide, and programs are not run.
     Program,
@@ -301,7 +303,7 @@ impl Engine {
         if logical.runs_program {
             return Some(Undecided::Program);
         }
-        icon::is_asked_for(logical.block).then_some(Undecided::Icon)
+        hit.icon_open.then_some(Undecided::Icon)
     }
 
     /// The type that a hit wants its layer to be scanned again as, if it does.
@@ -350,7 +352,7 @@ impl Engine {
                     // Indexes are below 2^29.
                     index: id.index() as u32,
                 };
-                hits.push(Hit { segment: at, id, span: None, order });
+                hits.push(Hit { segment: at, id, span: None, order, icon_open: false });
             })?;
         }
         Ok(())
@@ -519,7 +521,7 @@ impl Scan<'_, '_> {
     }
 
     fn hit(&mut self, id: SigId, span: Option<Range<usize>>, order: Order) {
-        self.hits.push(Hit { segment: self.at, id, span, order });
+        self.hits.push(Hit { segment: self.at, id, span, order, icon_open: false });
     }
 
     fn order(&self, stage: u8, target: Target, index: usize) -> Order {
@@ -673,20 +675,25 @@ impl Scan<'_, '_> {
     fn logical(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
         let Some(logical) = segment.tables.set.logical(index) else { return Ok(()) };
-        if !applies(self.layer, self.look, logical.block)
-            || !icon::may_fit(&segment.tables.set, self.layer, logical.block)
-        {
+        if !applies(self.layer, self.look, logical.block) {
             return Ok(());
         }
         let mut results = std::mem::take(&mut self.scratch.results);
         let holds = self.evaluate(logical, &mut results);
-        if holds == Ok(true) {
-            let span = results.iter().flatten().find_map(|found| found.first);
-            let order = self.order(2, logical.block.target, index);
-            self.hit(logical.id, span.map(|(start, end)| start..end), order);
-        }
+        let span = results.iter().flatten().find_map(|found| found.first);
         self.scratch.results = results;
-        holds.map(|_| ())
+        if !holds? {
+            return Ok(());
+        }
+        // Pictures cost more than patterns, so they come last.
+        let fit = icon::fits(&segment.tables.set, self.layer, logical.block, self.meter)?;
+        if fit != Likeness::No {
+            let order = self.order(2, logical.block.target, index);
+            let span = span.map(|(start, end)| start..end);
+            let icon_open = fit == Likeness::Open;
+            self.hits.push(Hit { segment: self.at, id: logical.id, span, order, icon_open });
+        }
+        Ok(())
     }
 
     fn yara(&mut self, index: usize) -> Result<(), Interrupted> {

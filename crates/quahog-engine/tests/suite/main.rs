@@ -3,6 +3,7 @@
 mod adversarial;
 mod containers;
 mod exe;
+mod icons;
 mod image;
 mod segments;
 mod yara;
