@@ -18,9 +18,9 @@ use crate::exe::Executable;
 use crate::icon::{self, Likeness};
 use crate::identify::{Identifier, Inside};
 use crate::lists::{Link, LinkAlert, LinkOptions};
-use crate::meter::{Interrupted, Meter};
+use crate::meter::{Interrupted, Meter, Unmetered};
 use crate::offset::starts_in;
-use crate::prefilter::{Filters, Fit, Seen, Sieve, SigRef, User};
+use crate::prefilter::{Filters, Fit, Passed, Seen, Sieve, SigRef, User};
 use crate::segment::{Segment, picture_key};
 use crate::stats::{Counting, SignatureCost, Tally};
 use crate::verify::pcre::Stack;
@@ -402,6 +402,30 @@ impl Engine {
         let result = self.search(layer, look, scratch, meter, hits);
         hits[from..].sort_by_key(|hit| hit.order);
         result
+    }
+
+    /// The literal stage alone, for benches: how many literals of the signatures
+    /// for a target stand in a buffer, and what led there. Nothing else is looked
+    /// at.
+    pub fn literal_stage(&self, target: Target, bytes: &[u8], scratch: &mut Scratch) -> Passed {
+        let segments = &self.inner.segments;
+        let own = self.inner.filters[target.index()].as_ref();
+        let Some(filters) = own.or(self.inner.filters[0].as_ref()) else {
+            return Passed::default();
+        };
+        let prefilter = |at: usize| Some(&segments.get(at)?.group(target)?.prefilter);
+        let sieve = Sieve { filters, n_segments: segments.len(), prefilter: &prefilter };
+        scratch.live.clear();
+        let Scratch { seen, live, .. } = scratch;
+        let passed = sieve.find(bytes, seen, &Unmetered, &mut |_, _, _| Fit::Never, live);
+        passed.unwrap_or_default()
+    }
+
+    /// The literals that [`literal_stage`](Self::literal_stage) searches for, and
+    /// whether case does not matter (they are in lower case then).
+    pub fn literals(&self, target: Target) -> impl Iterator<Item = (&[u8], bool)> {
+        let groups = self.inner.segments.iter().filter_map(move |s| s.group(target));
+        groups.flat_map(|group| group.prefilter.literals())
     }
 
     fn search(

@@ -4,6 +4,8 @@
 //! the cost goes with the number of different places, some hundreds in real
 //! sets, and not with the number of literals or the size of the buffer.
 
+use std::collections::HashSet;
+
 use quahog_sig::model::table::{Sections, Table};
 
 use super::probe::hash_long;
@@ -86,6 +88,11 @@ impl Anchored {
         s.table(&mut self.places)?;
         s.table(&mut self.filter)?;
         s.table(&mut self.texts)
+    }
+
+    /// The numbers of the texts.
+    pub(super) fn numbers(&self) -> HashSet<u32> {
+        self.texts.iter().map(|&[_, _, text]| text).collect()
     }
 
     /// How many places are looked at.

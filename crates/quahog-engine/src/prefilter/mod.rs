@@ -294,17 +294,19 @@ const FAIL_BYTES: usize = 512;
 /// looked for at the same places whatever the block.
 const BLOCK: usize = 16 << 10;
 
-/// Figures of a search, for benches.
+/// What the stages of a search passed on.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Passed {
+pub struct Passed {
     /// Places that the filters passed on.
-    pub(crate) probes: u64,
-    /// Entries whose gram has the hash of the place.
-    pub(crate) entries: u64,
-    /// Literals that stand there.
-    pub(crate) texts: u64,
+    pub probes: u64,
+    /// Entries of the tables that have the print of a place.
+    pub entries: u64,
+    /// Literals that stand there, each time; those that may stand at one place
+    /// only are not counted.
+    pub texts: u64,
     /// Signatures reported.
-    pub(crate) signatures: u64,
+    pub signatures: u64,
 }
 
 /// What is searched for: the prefilters of an engine's segments, and the
@@ -374,6 +376,19 @@ impl Prefilter {
     /// What stands in front of its tables.
     pub(crate) fn filters(&self) -> &Filters {
         &self.filters
+    }
+
+    /// The literals that are searched for everywhere, and whether case does not
+    /// matter.
+    pub(crate) fn literals(&self) -> impl Iterator<Item = (&[u8], bool)> {
+        let anchored = self.anchored.numbers();
+        let texts = self.texts.iter().zip(0u32..).filter(move |(_, n)| !anchored.contains(n));
+        texts.filter_map(|(&text, _)| {
+            let text = Text::unpack(text);
+            let start = text.start as usize;
+            let bytes = self.arena.get(start..start + usize::from(text.len))?;
+            Some((bytes, text.nocase))
+        })
     }
 
     /// The number of different needles.
@@ -478,6 +493,7 @@ impl<'p> Search<'p, '_, '_> {
                 self.text(segment, prefilter, text, at);
             }
         }
+        self.passed.texts = 0;
         let Filters { long, short, pairs } = self.sieve.filters;
         let (long, short, pairs) = (&long[..], &short[..], &pairs[..]);
         let mut from = 0;
