@@ -51,7 +51,8 @@ pub(super) fn read(bytes: &[u8], (offset, size): (u32, u32)) -> Vec<Signer<'_>> 
         if let (2, Some(message)) = (kind, message) {
             certificates(message, &mut signers);
         }
-        at += u64::from(len.next_multiple_of(8));
+        // In 64 bits: a length near the end of 32 would be rounded to none.
+        at += u64::from(len).next_multiple_of(8);
     }
     signers.truncate(MAX_CERTIFICATES);
     signers
@@ -185,6 +186,14 @@ mod tests {
         assert_eq!(read(&bytes, place), [signer]);
         assert!(read(&bytes, (0, 500)).is_empty());
         assert!(read(&bytes, (u32::MAX, u32::MAX)).is_empty());
+    }
+
+    #[test]
+    fn a_length_without_end_is_passed_over_once() {
+        let mut bytes = vec![0; 64];
+        bytes[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+        bytes[14] = 2;
+        assert!(read(&bytes, (8, 56)).is_empty());
     }
 
     #[test]
