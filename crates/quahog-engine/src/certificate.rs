@@ -1,4 +1,4 @@
-//! Blocked certificates: programs that alert for what they carry.
+//! Certificates of programs: those that alert, and those that are trusted.
 
 use quahog_sig::model::Certificate;
 use quahog_sig::{SigId, SignatureSet};
@@ -6,6 +6,8 @@ use sha1::{Digest as _, Sha1};
 
 use crate::context::Layer;
 use crate::exe::Signer;
+use crate::exe::authenticode::Rules;
+use crate::meter::{Interrupted, Meter};
 
 /// Calls `hit` for each blocked certificate that a layer carries.
 ///
@@ -24,6 +26,34 @@ pub(crate) fn scan(set: &SignatureSet, layer: &Layer<'_>, mut hit: impl FnMut(Si
     }
 }
 
+/// Whether a rule trusts the program that a layer is, for a signature that holds
+/// in full.
+///
+/// `now` is asked at most once, for seconds since 1970. A program that carries a blocked certificate is never trusted.
+pub(crate) fn is_trusted(
+    sets: &[&SignatureSet],
+    layer: &Layer<'_>,
+    now: &dyn Fn() -> i64,
+    meter: &dyn Meter,
+) -> Result<bool, Interrupted> {
+    if sets.iter().all(|set| set.trusted().len() == 0) || !layer.has_signers() {
+        return Ok(false);
+    }
+    let Some(program) = layer.headers().sound() else { return Ok(false) };
+    let Some(signature) = program.signature(layer.bytes()) else { return Ok(false) };
+    let rules = Rules {
+        trusted: sets.iter().flat_map(|set| set.trusted()).collect(),
+        blocked: sets.iter().flat_map(|set| set.certificates()).collect(),
+    };
+    let carried = program.signers(layer.bytes()).into_iter().map(Known::new);
+    if !rules.blocked.is_empty()
+        && carried.into_iter().any(|known| rules.blocked.iter().any(|rule| known.is(rule)))
+    {
+        return Ok(false);
+    }
+    signature.holds(layer.bytes(), &rules, now(), meter)
+}
+
 /// A certificate with the digests that rules speak of.
 pub(crate) struct Known<'b> {
     signer: Signer<'b>,
@@ -40,13 +70,12 @@ impl<'b> Known<'b> {
         }
     }
 
-    /// Whether it is the one that a rule means.
+    /// Whether it is the one that a rule means. Exponents make no difference, as
+    /// in clamscan 1.4.6.
     pub(crate) fn is(&self, rule: &Certificate<'_>) -> bool {
-        let zeros = self.signer.exponent.iter().take_while(|&&byte| byte == 0).count();
-        rule.subject.is_none_or(|subject| *subject == self.subject)
+        *rule.subject == self.subject
             && rule.serial.is_none_or(|serial| *serial == self.serial)
-            && (rule.modulus.is_empty() || rule.modulus == self.signer.modulus)
-            && (rule.exponent.is_empty() || rule.exponent == &self.signer.exponent[zeros..])
+            && rule.modulus == self.signer.modulus
     }
 }
 
@@ -68,13 +97,11 @@ mod tests {
         let other = "0".repeat(40);
         for (fields, expected) in [
             (format!("{subject};{serial};9988;010001"), true),
-            (format!("{subject};;;"), true),
-            (format!(";{serial};;"), true),
-            (";;009988;00010001".to_owned(), true),
+            (format!("{subject};;9988;"), true),
+            (format!("{subject};;009988;03"), true),
             (format!("{subject};{other};9988;010001"), false),
             (format!("{other};{serial};9988;010001"), false),
             (format!("{subject};{serial};9989;010001"), false),
-            (format!("{subject};{serial};9988;03"), false),
         ] {
             let mut builder = SetBuilder::new();
             let line = format!("Blocked;0;{fields};0;1;0;;a comment");

@@ -295,6 +295,27 @@ impl Engine {
         })
     }
 
+    /// Whether the layer is a program whose signature a trusted certificate stands
+    /// behind, so that nothing in it is to be looked at.
+    ///
+    /// The whole file is verified, as the manual's chapter `deviations` says.
+    /// `now` is asked for the seconds since 1970-01-01 UTC where a signature does
+    /// not say when it was made. Costs nothing where no certificate is trusted,
+    /// and at most a digest of the file and some milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// The meter called it off.
+    pub fn trusts(
+        &self,
+        layer: &Layer<'_>,
+        now: &dyn Fn() -> i64,
+        meter: &dyn Meter,
+    ) -> Result<bool, Interrupted> {
+        let sets: Vec<_> = self.inner.segments.iter().map(|segment| &segment.tables.set).collect();
+        certificate::is_trusted(&sets, layer, now, meter)
+    }
+
     /// What a hit leaves open: then its signature may match, and may not.
     pub fn undecided(&self, hit: &Hit) -> Option<Undecided> {
         let set = &self.inner.segments.get(hit.segment)?.tables.set;

@@ -67,6 +67,14 @@ pub struct Fact {
     pub span: Option<Range<usize>>,
 }
 
+impl Explanation {
+    /// Of any signature on a program that is trusted.
+    pub fn of_trusted() -> Explanation {
+        let facts = vec![Fact::new(false, "a trusted certificate stands behind this program")];
+        Explanation { conclusion: Conclusion::OutOfScope, facts }
+    }
+}
+
 impl Fact {
     fn new(holds: bool, text: impl Into<String>) -> Fact {
         Fact { holds, text: text.into(), span: None }

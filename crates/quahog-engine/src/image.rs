@@ -32,7 +32,7 @@ use crate::engine::BuildError;
 use crate::segment::Tables;
 
 /// The format that this engine writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"\x89quahog\n";
 /// Where the digest of the content ends, and the content begins.

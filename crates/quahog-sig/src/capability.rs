@@ -21,7 +21,7 @@ pub enum Feature {
     BodyPatterns,
     /// Comparing numbers near a match.
     ByteCompare,
-    /// Blocked certificates of programs.
+    /// Blocked and trusted certificates of programs.
     Certificates,
     /// What containers say of their entries.
     ContainerMetadata,
@@ -156,7 +156,7 @@ impl SignatureSet {
             add(Feature::Programs, usize::from(logical.runs_program));
         }
         add(Feature::BodyPatterns, self.bodies().len());
-        add(Feature::Certificates, self.certificates().len());
+        add(Feature::Certificates, self.certificates().len() + self.trusted().len());
         add(Feature::ContainerMetadata, self.containers().len());
         add(Feature::FileTypes, self.magics().len());
         add(Feature::Passwords, self.passwords().len());

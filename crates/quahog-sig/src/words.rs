@@ -69,15 +69,7 @@ pub fn of_signature(set: &SignatureSet, id: SigId) -> Vec<String> {
         }),
         SigKind::Certificate => set.certificates().nth(index).map(|rule| {
             let mut lines = vec!["searched in: the certificates of PE programs".to_owned()];
-            let digests = [("subject", rule.subject), ("serial number", rule.serial)];
-            for (what, digest) in digests {
-                lines.extend(digest.map(|digest| format!("SHA-1 of the {what}: {}", hex(digest))));
-            }
-            for (what, number) in [("modulus", rule.modulus), ("exponent", rule.exponent)] {
-                if !number.is_empty() {
-                    lines.push(format!("{what} of the key: {}", literal(number)));
-                }
-            }
+            lines.extend(certificate(rule.subject, rule.serial, rule.modulus));
             lines
         }),
         SigKind::Container => set.containers().nth(index).map(|entry| container(&entry)),
@@ -120,6 +112,21 @@ pub fn of_lists(set: &SignatureSet) -> Vec<String> {
     for kind in DigestKind::ALL {
         let allowed = set.allowed(kind).iter();
         lines.extend(allowed.map(|e| format!("never reports a file with {}", hash(kind, e))));
+    }
+    for rule in set.trusted() {
+        let name = rule.name.escape_ascii();
+        lines.push(format!("trusts PE programs that are signed by this certificate ({name})"));
+        lines.extend(certificate(rule.subject, rule.serial, rule.modulus));
+        let uses = [
+            (rule.uses.code, "for signing programs"),
+            (rule.uses.time, "for saying when they were signed"),
+            (rule.uses.issuing, "for signing other certificates to these ends"),
+        ];
+        lines.extend(uses.iter().filter(|(is, _)| *is).map(|(_, what)| (*what).to_owned()));
+        if rule.not_before > 0 {
+            let since = rule.not_before;
+            lines.push(format!("for none that is valid from before {since} seconds after 1970"));
+        }
     }
     for magic in set.magics() {
         let how = match magic.kind {
@@ -166,6 +173,13 @@ pub fn of_lists(set: &SignatureSet) -> Vec<String> {
             text(icon.groups[1])
         ));
     }
+    lines
+}
+
+fn certificate(subject: &[u8; 20], serial: Option<&[u8; 20]>, modulus: &[u8]) -> Vec<String> {
+    let mut lines = vec![format!("SHA-1 of the subject: {}", hex(subject))];
+    lines.extend(serial.map(|digest| format!("SHA-1 of the serial number: {}", hex(digest))));
+    lines.push(format!("modulus of the key: {}", literal(modulus)));
     lines
 }
 

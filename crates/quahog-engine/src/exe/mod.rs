@@ -15,18 +15,25 @@
 //! entries of directories, 64 resources and 4,096 keys of version information,
 //! 100 icons, 10,000 DLLs and 1 MiB of text. No real program comes near them.
 //!
+//! A PE file may be signed; [`Executable::signers`] reads the certificates that
+//! it brings along, and `authenticode` verifies the whole of it.
+//!
 //! The field readers are ours and not those of a parser crate: what clamscan
 //! takes for sound differs from what any strict parser takes for sound, and a
 //! signature's offsets depend on just that.
 
 mod bytes;
 mod damage;
+mod der;
 mod elf;
 mod macho;
 mod ordinals;
 mod resource;
+mod rsa;
 mod signers;
+mod x509;
 
+pub(crate) mod authenticode;
 pub(crate) mod pe;
 
 use memchr::memmem;
@@ -34,6 +41,7 @@ use quahog_sig::model::FileType;
 
 use crate::meter::{Interrupted, Meter};
 
+pub use authenticode::Signature;
 pub use damage::is_damaged;
 pub use pe::Executable;
 pub use signers::Signer;

@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 use std::collections::BinaryHeap;
 
 use super::Section;
+use super::authenticode::{self, Signature};
 use super::bytes::Reader;
 use super::damage::Layout;
 use super::resource::Resources;
@@ -34,6 +35,9 @@ pub(super) struct Image {
     resources: (u32, u32),
     /// Offset and size of the certificates.
     certificates: (u32, u32),
+    /// Where these two numbers stand, and where the checksum.
+    certificates_entry: u64,
+    checksum: u64,
 }
 
 /// A section with its address.
@@ -136,6 +140,15 @@ impl Executable {
     pub fn signers<'b>(&self, bytes: &'b [u8]) -> Vec<Signer<'b>> {
         let read = |image: &Image| signers::read(bytes, image.certificates);
         self.image.as_ref().map(read).unwrap_or_default()
+    }
+
+    /// Its Authenticode signature, if it is a PE file and has one of a form that
+    /// can be verified.
+    ///
+    /// `bytes` are those that the headers were read from.
+    pub fn signature<'b>(&self, bytes: &'b [u8]) -> Option<Signature<'b>> {
+        let image = self.image.as_ref().filter(|image| image.certificates.1 != 0)?;
+        authenticode::read(bytes, image.checksum, image.certificates_entry)
     }
 
     /// The text that import hashes are made of: `dll.function` for each import,
@@ -242,6 +255,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Executable> {
         imports: directory(1),
         resources: directory(2),
         certificates: directory(4),
+        certificates_entry: optional + fixed_len + 32,
+        checksum: optional + 64,
     };
     let entry = image.offset(entry, file_len)?;
     let sections = mapped.iter().map(|mapped| mapped.section).collect();

@@ -5,12 +5,13 @@
 //! certificates in it: subject, serial number and RSA key of each. No signature
 //! is verified: a program that carries a blocked certificate has no claim on
 //! being taken for another one, whether its signature holds or not. To *trust*
-//! a program for its certificate would need all of that, and is not done here.
+//! a program for its certificate takes all of that: see
+//! [`authenticode`](super::authenticode).
 //!
-//! The reader takes only what is needed of DER, never recurses, and looks at
-//! each byte a few times at most.
+//! Looks at each byte a few times at most.
 
 use super::bytes::Reader;
+use super::der::{BIT_STRING, Der, INTEGER, SEQUENCE, TAGGED_0, unsigned};
 
 /// A certificate in a PE file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,11 +28,6 @@ pub struct Signer<'b> {
 
 /// The most certificates that are read; real files have fewer than ten.
 const MAX_CERTIFICATES: usize = 64;
-
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const TAGGED_0: u8 = 0xa0;
 
 /// The certificates in the messages at `offset`, `size` bytes of a file.
 pub(super) fn read(bytes: &[u8], (offset, size): (u32, u32)) -> Vec<Signer<'_>> {
@@ -51,7 +47,8 @@ pub(super) fn read(bytes: &[u8], (offset, size): (u32, u32)) -> Vec<Signer<'_>> 
         if let (2, Some(message)) = (kind, message) {
             certificates(message, &mut signers);
         }
-        at += u64::from(len.next_multiple_of(8));
+        // In 64 bits: a length near the end of 32 would be rounded to none.
+        at += u64::from(len).next_multiple_of(8);
     }
     signers.truncate(MAX_CERTIFICATES);
     signers
@@ -99,40 +96,10 @@ fn certificate(body: &[u8]) -> Option<Signer<'_>> {
     {
         let mut rsa = Der(rsa);
         if let (Some(modulus), Some(exponent)) = (rsa.open(INTEGER), rsa.open(INTEGER)) {
-            let zeros = modulus.iter().take_while(|&&byte| byte == 0).count();
-            (signer.modulus, signer.exponent) = (&modulus[zeros..], exponent);
+            (signer.modulus, signer.exponent) = (unsigned(modulus), exponent);
         }
     }
     Some(signer)
-}
-
-/// Values of DER, one after the other.
-#[derive(Clone, Copy, Debug)]
-struct Der<'b>(&'b [u8]);
-
-impl<'b> Der<'b> {
-    /// The next value: its tag and its content.
-    fn next(&mut self) -> Option<(u8, &'b [u8])> {
-        let (&tag, rest) = self.0.split_first()?;
-        let (&first, mut rest) = rest.split_first()?;
-        let mut len = usize::from(first);
-        if first & 0x80 != 0 {
-            // Up to four bytes of length: more than any file has.
-            let count = usize::from(first & 0x7f);
-            let digits = rest.get(..count).filter(|_| (1..=4).contains(&count))?;
-            len = digits.iter().fold(0, |len, &digit| len << 8 | usize::from(digit));
-            rest = &rest[count..];
-        }
-        let body = rest.get(..len)?;
-        self.0 = &rest[len..];
-        Some((tag, body))
-    }
-
-    /// The content of the next value, if it has this tag.
-    fn open(&mut self, tag: u8) -> Option<&'b [u8]> {
-        let (found, body) = self.next()?;
-        (found == tag).then_some(body)
-    }
 }
 
 #[cfg(test)]
@@ -185,6 +152,14 @@ mod tests {
         assert_eq!(read(&bytes, place), [signer]);
         assert!(read(&bytes, (0, 500)).is_empty());
         assert!(read(&bytes, (u32::MAX, u32::MAX)).is_empty());
+    }
+
+    #[test]
+    fn a_length_without_end_is_passed_over_once() {
+        let mut bytes = vec![0; 64];
+        bytes[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+        bytes[14] = 2;
+        assert!(read(&bytes, (8, 56)).is_empty());
     }
 
     #[test]

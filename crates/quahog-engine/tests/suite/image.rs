@@ -68,6 +68,8 @@ fn all_kinds() -> SignatureSet {
         (Format::Pdb, "H:example.com"),
         (Format::Ftm, "0:0:504b0304:ZIP:CL_TYPE_ANY:CL_TYPE_ZIP"),
         (Format::Pwdb, "P;Engine:81-255;0;secret"),
+        (Format::Crb, "K;0;00112233445566778899aabbccddeeff00112233;;0f;;1;0;0;0;"),
+        (Format::Crb, "T;1;00112233445566778899aabbccddeeff00112233;;0f;;1;0;1;0;"),
     ] {
         if let Err(error) = builder.line(format, 1, line.as_bytes()) {
             panic!("{line}: {error}");

@@ -1,6 +1,7 @@
 //! The engine held to the reference interpreter and to the cases.
 
 mod adversarial;
+mod certificates;
 mod containers;
 mod exe;
 mod icons;

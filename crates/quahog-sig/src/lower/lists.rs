@@ -4,8 +4,9 @@ use super::{Admission, MAX_ARENA, MAX_ROWS, NumberedLine, SetBuilder, Skip};
 use crate::ast::{self, Certificate, Container, Feature, Field, Password, Phishing, ZipRar};
 use crate::body;
 use crate::ere;
+use crate::model::CertificateUses;
 use crate::model::lists::{ContainerRow, PasswordRow, RegexRow};
-use crate::model::set::{CertificateRow, CodeRange};
+use crate::model::set::{CertificateRow, CodeRange, TrustedRow};
 use crate::model::{FileType, SizeRange, UrlAlert};
 use crate::{Error, ErrorKind, Format};
 
@@ -217,57 +218,71 @@ impl SetBuilder {
         Ok(Admission::Admitted)
     }
 
-    /// A rule for certificates of programs. Those that block are admitted; to
-    /// trust what a certificate signs, its signature would have to be verified,
-    /// and nobody here does.
+    /// A rule for certificates of programs: one that blocks is a signature, one
+    /// that trusts an entry of a list.
     pub(super) fn certificate(
         &mut self,
         line: NumberedLine<'_>,
         record: &Certificate<'_>,
     ) -> Result<Admission, Error> {
         let fields = record.fields.as_slice();
-        let [name, trusted, subject, serial, modulus, exponent, code, time, sign, ..] = *fields
+        let [name, trusted, subject, serial, modulus, _, code, time, sign, not_before, ..] =
+            *fields
         else {
             return Ok(Admission::Skipped(Skip::Unused));
         };
-        for field in [code, time, sign] {
-            flag(field)?;
-        }
         for field in fields.iter().skip(11) {
             field.number(ErrorKind::Level)?;
         }
-        let trusted_flag = flag(trusted)?;
-        let row = CertificateRow {
-            subject: sha1(subject)?,
-            serial: sha1(serial)?,
-            modulus: self.number(modulus)?,
-            exponent: self.number(exponent)?,
+        let is_trusted = yes_or_no(trusted)?;
+        let uses = CertificateUses {
+            code: yes_or_no(code)?,
+            time: yes_or_no(time)?,
+            issuing: yes_or_no(sign)?,
         };
-        let name = match self.name(line, name)? {
-            Ok(name) => name,
-            Err(skip) => return Ok(Admission::Skipped(skip)),
+        let subject = sha1(subject)?.ok_or_else(|| subject.error(ErrorKind::HashLength))?;
+        let serial = sha1(serial)?;
+        // clamscan 1.4.6 reads any number here, and none as 0.
+        let digits = not_before.text.iter().map_while(|digit| char::from(*digit).to_digit(10));
+        let not_before = digits.fold(0_u64, |number, digit| {
+            number.saturating_mul(10).saturating_add(u64::from(digit))
+        });
+        let name = match self.name(line, name) {
+            Ok(Ok(name)) => name,
+            Ok(Err(skip)) => return Ok(Admission::Skipped(skip)),
+            // Who is trusted needs no name.
+            Err(_) if is_trusted && name.text.is_empty() => &[],
+            Err(error) => return Err(error),
         };
-        if trusted_flag != Some(false) {
-            let what = "a rule that trusts what a certificate signs";
-            return Err(trusted.error(ErrorKind::Unsupported(what)));
+        let modulus = self.number(modulus)?;
+        let row = CertificateRow { subject, serial, modulus };
+        if is_trusted {
+            self.columns.trusted.push(TrustedRow {
+                certificate: row,
+                name: name.into(),
+                uses,
+                not_before,
+            });
+        } else {
+            self.columns.certificates.push(row);
+            self.columns.certificate_rows.push(name, self.columns.sources.len() - 1, line.number);
         }
-        if row.subject.is_none() && row.serial.is_none() && modulus.text.is_empty() {
-            return Err(subject.error(ErrorKind::HashLength));
-        }
-        self.columns.certificates.push(row);
-        self.columns.certificate_rows.push(name, self.columns.sources.len() - 1, line.number);
         Ok(Admission::Admitted)
     }
 
-    /// A long number in hexadecimal, without leading zeros.
+    /// A long number in hexadecimal, without leading zeros, and not zero.
     fn number(&mut self, field: Field<'_>) -> Result<CodeRange, Error> {
-        let mut bytes = vec![0; field.text.len() / 2];
-        if !field.text.len().is_multiple_of(2) || !body::decode_hex(field.text, &mut bytes) {
+        let mut text = field.text.to_vec();
+        if !text.len().is_multiple_of(2) {
+            text.insert(0, b'0');
+        }
+        let mut bytes = vec![0; text.len() / 2];
+        let zeros = |bytes: &[u8]| bytes.iter().take_while(|&&byte| byte == 0).count();
+        if !body::decode_hex(&text, &mut bytes) || zeros(&bytes) == bytes.len() {
             return Err(field.error(ErrorKind::HexDigit));
         }
-        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
         let start = self.columns.code.len();
-        self.columns.code.to_mut().extend_from_slice(&bytes[zeros..]);
+        self.columns.code.to_mut().extend_from_slice(&bytes[zeros(&bytes)..]);
         Ok(CodeRange::new(start, self.columns.code.len()))
     }
 
@@ -347,6 +362,10 @@ fn range(field: Field<'_>) -> Result<SizeRange, Error> {
 }
 
 /// Reads `*`, `0` or `1`.
+fn yes_or_no(field: Field<'_>) -> Result<bool, Error> {
+    flag(field)?.ok_or_else(|| field.error(ErrorKind::Flag))
+}
+
 fn flag(field: Field<'_>) -> Result<Option<bool>, Error> {
     match field.text {
         b"*" => Ok(None),
@@ -359,6 +378,12 @@ fn flag(field: Field<'_>) -> Result<Option<bool>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    macro_rules! SHA1 {
+        () => {
+            "00112233445566778899aabbccddeeff00112233"
+        };
+    }
 
     fn admit(format: Format, line: &str) -> Result<Admission, &'static str> {
         SetBuilder::new().line(format, 1, line.as_bytes()).map_err(|e| e.kind().code())
@@ -449,10 +474,19 @@ mod tests {
             (Format::Pwdb, "N;Engine:51-255,Container:CL_TYPE_GZ;0;a", Err("attribute-target")),
             (Format::Pwdb, "N;;0;a", Err("attribute")),
             (Format::Pwdb, "N;Engine:300-400;0;a", Ok(Skipped(Skip::Newer))),
-            (Format::Crb, "N;1;;;00;010001;1;1;0;0;c", Err("unsupported")),
-            (Format::Crb, "N;0;;;00;010001;1;1;0;0;c", Ok(Admitted)),
-            (Format::Crb, "N;0;;;;;1;1;0;0;c", Err("hash-length")),
-            (Format::Crb, "N;1;a;;00;010001;1;1;0;0;c", Err("hash-length")),
+            (Format::Crb, concat!("N;1;", SHA1!(), ";;0f;;1;0;1;;c"), Ok(Admitted)),
+            (Format::Crb, concat!("N;1;", SHA1!(), ";", SHA1!(), ";f;x;1;0;1;9x;c"), Ok(Admitted)),
+            (Format::Crb, concat!("N;0;", SHA1!(), ";;0f;;0;0;0;0;c;1;255"), Ok(Admitted)),
+            (Format::Crb, concat!("N;1;", SHA1!(), ";;0f;;1;0;1;;c;300"), Ok(Skipped(Skip::Newer))),
+            (Format::Crb, concat!(";1;", SHA1!(), ";;0f;;1;0;1;;c"), Ok(Admitted)),
+            (Format::Crb, concat!(";0;", SHA1!(), ";;0f;;1;0;1;;c"), Err("name-empty")),
+            (Format::Crb, "N;0;;;0f;;1;1;0;0;c", Err("hash-length")),
+            (Format::Crb, "N;0;a;;0f;;1;1;0;0;c", Err("hash-length")),
+            (Format::Crb, concat!("N;1;", SHA1!(), ";a;0f;;1;0;1;;c"), Err("hash-length")),
+            (Format::Crb, concat!("N;1;", SHA1!(), ";;;;1;0;1;;c"), Err("hex-digit")),
+            (Format::Crb, concat!("N;1;", SHA1!(), ";;00;;1;0;1;;c"), Err("hex-digit")),
+            (Format::Crb, concat!("N;1;", SHA1!(), ";;0f;;;0;1;;c"), Err("flag")),
+            (Format::Crb, concat!("N;*;", SHA1!(), ";;0f;;1;0;1;;c"), Err("flag")),
             (Format::Crb, "N;1;a", Err("field-count")),
         ] {
             assert_eq!(admit(format, line), expected, "{line}");

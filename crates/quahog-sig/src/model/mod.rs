@@ -24,8 +24,9 @@ pub use lists::{Container, Password, Phishing, Regex, SizeRange, UrlAlert, UrlHa
 pub use offset::{Base, Offset};
 pub(crate) use set::Columns;
 pub use set::{
-    Body, Certificate, Digest, DigestKind, HashColumns, HashEntry, HashedPart, Icon, Logical,
-    Magic, MagicKind, Origin, SigId, SigKind, SignatureSet, Subsignature, YaraRule, YaraString,
+    Body, Certificate, CertificateUses, Digest, DigestKind, HashColumns, HashEntry, HashedPart,
+    Icon, Logical, Magic, MagicKind, Origin, SigId, SigKind, SignatureSet, Subsignature, Trusted,
+    YaraRule, YaraString,
 };
 pub use subsignature::{ByteCompare, ByteOrder, Macro, NumberForm, NumberTest, Pcre};
 pub use target::Target;

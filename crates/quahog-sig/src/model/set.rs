@@ -447,10 +447,48 @@ pub(crate) struct MagicRow {
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct CertificateRow {
-    pub(crate) subject: Option<[u8; 20]>,
+    pub(crate) subject: [u8; 20],
     pub(crate) serial: Option<[u8; 20]>,
     pub(crate) modulus: CodeRange,
-    pub(crate) exponent: CodeRange,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct TrustedRow {
+    pub(crate) certificate: CertificateRow,
+    pub(crate) name: Box<[u8]>,
+    pub(crate) uses: CertificateUses,
+    pub(crate) not_before: u64,
+}
+
+/// What a certificate is trusted to do.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CertificateUses {
+    /// Sign programs, or stand above certificates that do.
+    pub code: bool,
+    /// Say when something was signed, or stand above certificates that do.
+    pub time: bool,
+    /// Sign certificates.
+    pub issuing: bool,
+}
+
+/// A trusted certificate: what it signs, itself or through certificates that it
+/// stands above, is not looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Trusted<'s> {
+    /// The name of the rule.
+    pub name: &'s [u8],
+    /// The SHA-1 of the content of its subject.
+    pub subject: &'s [u8; 20],
+    /// The SHA-1 of its serial number; that of none counts for all.
+    pub serial: Option<&'s [u8; 20]>,
+    /// The modulus of its key, without leading zeros. The exponent is 65537
+    /// whatever the line says, as in clamscan 1.4.6.
+    pub modulus: &'s [u8],
+    /// What it is trusted to do.
+    pub uses: CertificateUses,
+    /// Certificates that are valid from before this time, in seconds since
+    /// 1970-01-01 UTC, are not trusted for it.
+    pub not_before: u64,
 }
 
 /// A blocked certificate: programs that carry it alert by its name.
@@ -461,13 +499,11 @@ pub struct Certificate<'s> {
     /// Its identity.
     pub id: SigId,
     /// The SHA-1 of the content of its subject.
-    pub subject: Option<&'s [u8; 20]>,
+    pub subject: &'s [u8; 20],
     /// The SHA-1 of its serial number.
     pub serial: Option<&'s [u8; 20]>,
-    /// The modulus of its key; empty for any.
+    /// The modulus of its key, without leading zeros.
     pub modulus: &'s [u8],
-    /// The exponent of its key; empty for any.
-    pub exponent: &'s [u8],
 }
 
 /// An icon that logical signatures refer to by one of its groups.
@@ -680,6 +716,7 @@ pub(crate) struct Columns {
     pub(crate) parts: [[HashColumns; 3]; 2],
     pub(crate) certificate_rows: Rows,
     pub(crate) certificates: Vec<CertificateRow>,
+    pub(crate) trusted: Vec<TrustedRow>,
     pub(crate) icons: Vec<IconRow>,
     pub(crate) magics: Vec<MagicRow>,
     pub(crate) container_rows: Rows,
@@ -737,6 +774,7 @@ impl Columns {
         s.rest(&mut self.blocks)?;
         s.rest(&mut self.n_pcres)?;
         s.rest(&mut self.certificates)?;
+        s.rest(&mut self.trusted)?;
         s.rest(&mut self.icons)?;
         s.rest(&mut self.magics)?;
         s.rest(&mut self.containers)?;
@@ -764,8 +802,8 @@ impl SignatureSet {
         self.columns.sections(sections)
     }
 
-    /// The number of signatures, entries of allow lists, phishing lists and
-    /// passwords among them.
+    /// The number of signatures, entries of allow lists, phishing lists,
+    /// trusted certificates and passwords among them.
     pub fn len(&self) -> usize {
         let columns = &self.columns;
         let hashes: usize = columns.hashes.iter().map(HashColumns::len).sum();
@@ -776,6 +814,7 @@ impl SignatureSet {
             + columns.logicals.len()
             + columns.yara.len()
             + columns.certificates.len()
+            + columns.trusted.len()
             + hashes
             + allowed
             + parts
@@ -930,10 +969,21 @@ impl SignatureSet {
     pub fn certificates(&self) -> impl ExactSizeIterator<Item = Certificate<'_>> {
         self.columns.certificates.iter().enumerate().map(|(index, row)| Certificate {
             id: SigId::new(SigKind::Certificate, index),
-            subject: row.subject.as_ref(),
+            subject: &row.subject,
             serial: row.serial.as_ref(),
             modulus: self.code(row.modulus),
-            exponent: self.code(row.exponent),
+        })
+    }
+
+    /// The trusted certificates, in the order of their lines.
+    pub fn trusted(&self) -> impl ExactSizeIterator<Item = Trusted<'_>> {
+        self.columns.trusted.iter().map(|row| Trusted {
+            name: &row.name,
+            subject: &row.certificate.subject,
+            serial: row.certificate.serial.as_ref(),
+            modulus: self.code(row.certificate.modulus),
+            uses: row.uses,
+            not_before: row.not_before,
         })
     }
 
@@ -1033,6 +1083,9 @@ impl SignatureSet {
             part(format!("{:?} {:?} {}", row.code, row.second, row.is_regex).as_bytes());
         }
         for row in &columns.certificates {
+            part(format!("{row:?}").as_bytes());
+        }
+        for row in &columns.trusted {
             part(format!("{row:?}").as_bytes());
         }
         for row in &columns.icons {

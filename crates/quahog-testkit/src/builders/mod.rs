@@ -1,5 +1,6 @@
-//! Builders of small inputs: signed databases, executables and mails.
+//! Builders of small inputs: signed databases, executables, signed ones and mails.
 
+pub mod authenticode;
 pub mod cvd;
 pub mod exe;
 pub mod mail;

@@ -71,8 +71,12 @@ pub struct Settings {
     /// Look at the sections and imports of PE files, and for broken ones.
     /// Offsets that refer to their parts keep their meaning.
     pub pe: bool,
-    /// Look at the certificates of PE files.
+    /// Look at the certificates of PE files, be it to report or to trust them.
     pub certificates: bool,
+    /// The time at which certificates must be valid, in seconds since 1970-01-01
+    /// UTC, for signatures that do not say when they were made. By default the
+    /// clock is asked, and the report may change when a certificate runs out.
+    pub now: Option<i64>,
     /// Look for broken ELF files.
     pub elf: bool,
     /// Open OLE2 documents.
@@ -138,6 +142,7 @@ impl Default for Settings {
             html: true,
             pe: true,
             certificates: true,
+            now: None,
             elf: true,
             ole2: true,
             pdf: true,

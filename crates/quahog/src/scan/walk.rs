@@ -225,6 +225,9 @@ impl<'w> Walk<'w> {
         if by_head == FileType::IGNORED {
             return ControlFlow::Continue(());
         }
+        if by_head == FileType::MSEXE && self.is_trusted(&Layer::new(bytes, by_head, parent))? {
+            return ControlFlow::Continue(());
+        }
         // A message without a header that can be told has itself as its part.
         let again = parent.is_some_and(|p| is_message(p.file_type()) && p.bytes() == bytes);
         if again && is_message(by_head) {
@@ -289,6 +292,21 @@ impl<'w> Walk<'w> {
             self.look(&Layer::view(&text, own), Look::Text, "text")?;
         }
         ControlFlow::Continue(())
+    }
+
+    /// Whether a program is not to be looked at, nor anything inside it, for
+    /// whoever signed it (clamscan 1.4.6).
+    fn is_trusted(&mut self, layer: &Layer<'_>) -> ControlFlow<(), bool> {
+        if !self.settings.certificates {
+            return ControlFlow::Continue(false);
+        }
+        let now = || self.settings.now.unwrap_or_else(present);
+        let trusted = self.engine.trusts(layer, &now, &BudgetMeter::new(self.budget));
+        let Ok(trusted) = trusted else { return self.interrupted() };
+        for number in 0..if trusted { self.watched.len() } else { 0 } {
+            self.explain(number, layer, "raw", Explanation::of_trusted());
+        }
+        ControlFlow::Continue(trusted)
     }
 
     /// Looks at a layer as it is.
@@ -1013,6 +1031,13 @@ fn picture_hash(
 ) -> Option<u64> {
     let hash = quahog_content::picture::hash(bytes, budget);
     hash.map_err(|reason| unread.set(Some(reason))).ok()
+}
+
+/// The seconds since 1970-01-01 UTC.
+fn present() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    // A clock that stands before 1970 makes all that ever ended valid no more.
+    since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(i64::MAX)
 }
 
 /// The name by which a limit is reported; `None` for what is no limit of

@@ -1,6 +1,7 @@
 //! The library as its users see it.
 
 mod archives;
+mod certificates;
 mod conformance;
 mod databases;
 mod documents;
