@@ -134,8 +134,7 @@ impl<'a> Layer<'a> {
         own.chain().skip(1).filter(|layer| !layer.is_view).map(|layer| layer.file_type)
     }
 
-    /// The size that `FileSize` speaks of: that of the layer itself for
-    /// normalised text.
+    /// Its size, or that of the layer itself for normalised text.
     pub(crate) fn raw_len(&self) -> usize {
         match self.parent {
             Some(parent) if self.is_view => parent.bytes.len(),

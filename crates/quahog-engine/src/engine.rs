@@ -58,6 +58,8 @@ pub struct Segment {
     containers: Containers,
     phishing: PhishingLists,
     pub(crate) regexes: yara::Regexes,
+    /// Whether it needs the size of normalised text.
+    measures_text: bool,
 }
 
 /// What one kind of layer is searched for.
@@ -107,6 +109,7 @@ impl Segment {
             containers: Containers::new(&set)?,
             phishing: PhishingLists::new(set.phishing())?,
             groups: groups?,
+            measures_text: measures_text(&set),
             set,
         })
     }
@@ -119,6 +122,17 @@ impl Segment {
     fn group(&self, target: Target) -> Option<&Group> {
         self.groups[target.index()].as_ref().or(self.groups[0].as_ref())
     }
+}
+
+/// Whether a signature for text counts from its end, or runs a program.
+fn measures_text(set: &SignatureSet) -> bool {
+    let from_end = |offset: Offset| matches!(offset.base, Base::End(_));
+    let sub_from_end = |sub| matches!(sub, Subsignature::Hex { offset, .. } if from_end(offset));
+    set.bodies().any(|body| body.target == Target::TEXT && from_end(body.offset))
+        || set
+            .logicals()
+            .filter(|logical| logical.block.target == Target::TEXT)
+            .any(|logical| logical.runs_program || logical.subsignatures().any(sub_from_end))
 }
 
 /// What each kind of layer is searched for.
@@ -227,6 +241,8 @@ struct Inner {
     identifier: Identifier,
     zip_passwords: Vec<Vec<u8>>,
     fingerprint: Fingerprint,
+    /// Whether normalised text has a size of its own: see [`Engine::file_size`].
+    text_is_measured: bool,
 }
 
 /// Memory that scans reuse; one for each thread.
@@ -319,7 +335,8 @@ impl Engine {
         let passwords = segments.iter().flat_map(|segment| segment.set.passwords());
         let for_zip = passwords.filter(|p| p.file_type.is_none_or(|t| t == FileType::ZIP));
         let zip_passwords = for_zip.map(|password| password.bytes.to_vec()).collect();
-        let inner = Inner { segments, identifier, zip_passwords, fingerprint };
+        let text_is_measured = segments.iter().any(|segment| segment.measures_text);
+        let inner = Inner { segments, identifier, zip_passwords, fingerprint, text_is_measured };
         Ok(Engine { inner: Arc::new(inner) })
     }
 
@@ -522,10 +539,11 @@ impl Engine {
             return Ok(());
         }
         let from = hits.len();
+        let file_size = self.file_size(layer, look);
         let mut result = Ok(());
         for (at, segment) in self.inner.segments.iter().enumerate() {
-            let mut scan =
-                Scan { segment, at, layer, look, scratch: &mut *scratch, meter, hits: &mut *hits };
+            let (scratch, hits) = (&mut *scratch, &mut *hits);
+            let mut scan = Scan { segment, at, layer, look, file_size, scratch, meter, hits };
             result = scan.run();
             if result.is_err() {
                 break;
@@ -533,6 +551,18 @@ impl Engine {
         }
         hits[from..].sort_by_key(|hit| hit.order);
         result
+    }
+
+    /// The size that `FileSize` speaks of.
+    ///
+    /// For normalised text it is that of the text before, unless any signature
+    /// for text counts from the end or runs a program: ClamAV measures the view
+    /// only then (clamscan 1.4.6, `testdata/scan/text.toml`).
+    pub(crate) fn file_size(&self, layer: &Layer<'_>, look: Look) -> u64 {
+        match look {
+            Look::Text if !self.inner.text_is_measured => layer.raw_len() as u64,
+            Look::Raw | Look::Text | Look::Html => layer.bytes().len() as u64,
+        }
     }
 }
 
@@ -542,6 +572,7 @@ pub(crate) struct Scan<'e, 's> {
     at: usize,
     pub(crate) layer: &'e Layer<'e>,
     look: Look,
+    pub(crate) file_size: u64,
     pub(crate) scratch: &'s mut Scratch,
     pub(crate) meter: &'s dyn Meter,
     hits: &'s mut Vec<Hit>,
@@ -551,13 +582,13 @@ impl<'e, 's> Scan<'e, 's> {
     pub(crate) fn new(
         segment: &'e Segment,
         layer: &'e Layer<'e>,
-        look: Look,
+        (look, file_size): (Look, u64),
         scratch: &'s mut Scratch,
         meter: &'s dyn Meter,
         hits: &'s mut Vec<Hit>,
     ) -> Scan<'e, 's> {
         scratch.yara.clear();
-        Scan { segment, at: 0, layer, look, scratch, meter, hits }
+        Scan { segment, at: 0, layer, look, file_size, scratch, meter, hits }
     }
 }
 
@@ -577,8 +608,8 @@ impl Scan<'_, '_> {
         let Scratch { seen, live, yara, buffers, .. } = &mut *self.scratch;
         live.clear();
         yara.clear();
-        let (segment, layer, look) = (self.segment, self.layer, self.look);
-        let mut check = |user: &User, at: usize| fit(segment, layer, look, user, at, buffers);
+        let (segment, layer, file_size) = (self.segment, self.layer, self.file_size);
+        let mut check = |user: &User, at: usize| fit(segment, layer, file_size, user, at, buffers);
         group.prefilter.find(layer.bytes(), seen, self.meter, &mut check, live)?;
         live.extend_from_slice(&group.always);
         // Only a raw picture has a hash, and only if one is asked for.
@@ -761,7 +792,7 @@ impl Scan<'_, '_> {
     fn logical(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
         let Some(logical) = segment.set.logical(index) else { return Ok(()) };
-        if !applies(self.layer, self.look, logical.block)
+        if !applies(self.layer, self.file_size, logical.block)
             || !icon::may_fit(&segment.set, self.layer, logical.block)
         {
             return Ok(());
@@ -803,20 +834,12 @@ impl Scan<'_, '_> {
 }
 
 /// Whether the layer is one that the block speaks of.
-fn applies(layer: &Layer<'_>, look: Look, block: &Block) -> bool {
-    let size_fits = block.file_size.is_none_or(|range| range.contains(file_size(layer, look)));
+fn applies(layer: &Layer<'_>, file_size: u64, block: &Block) -> bool {
+    let size_fits = block.file_size.is_none_or(|range| range.contains(file_size));
     let container_fits = block
         .container
         .is_none_or(|wanted| layer.containers().next().unwrap_or(FileType::ANY) == wanted);
     size_fits && container_fits && intermediates_fit(layer, block) && headers_fit(layer, block)
-}
-
-/// The size that signatures speak of.
-pub(crate) fn file_size(layer: &Layer<'_>, look: Look) -> u64 {
-    match look {
-        Look::Text => layer.raw_len() as u64,
-        Look::Raw | Look::Html => layer.bytes().len() as u64,
-    }
 }
 
 /// Whether the layer is an executable such as the block asks for, if it does.
@@ -857,7 +880,7 @@ pub(crate) fn intermediates_fit(layer: &Layer<'_>, block: &Block) -> bool {
 fn fit(
     segment: &Segment,
     layer: &Layer<'_>,
-    look: Look,
+    file_size: u64,
     user: &User,
     at: usize,
     buffers: &mut Buffers,
@@ -868,7 +891,7 @@ fn fit(
     let (index, logical) = user.signature.unpack();
     let (offset, pattern, place) = if logical {
         let Some(logical) = segment.set.logical(index) else { return Fit::Never };
-        if !applies(layer, look, logical.block) {
+        if !applies(layer, file_size, logical.block) {
             return Fit::Never;
         }
         let Some(place) = user.place else { return Fit::Yes };

@@ -380,7 +380,8 @@ impl Subsignature {
             // What stands between the two colons is not looked at.
             [pattern, _, letters] => ("*", *pattern, *letters),
             [offset, pattern, _, letters] => (*offset, *pattern, *letters),
-            _ => return Err("more than four fields in a subsignature"),
+            // Nor is anything behind the first of more colons.
+            _ => ("*", fields[0], ""),
         };
         if !letters.bytes().all(|letter| b"iwfa".contains(&letter)) {
             return Err("unknown modifier");

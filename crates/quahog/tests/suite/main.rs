@@ -1,6 +1,7 @@
 //! The library as its users see it.
 
 mod archives;
+mod cases;
 mod conformance;
 mod databases;
 mod documents;
