@@ -321,9 +321,8 @@ impl Engine {
     ///
     /// The tables of file types would be too large.
     pub fn from_segments(segments: Vec<Arc<Segment>>) -> Result<Engine, BuildError> {
-        let with_magic = segments.iter().find(|segment| segment.set.magics().len() > 0);
-        let none = SignatureSet::default();
-        let identifier = Identifier::new(with_magic.map_or(&none, |segment| &segment.set))?;
+        let sets: Vec<&SignatureSet> = segments.iter().map(|segment| &segment.set).collect();
+        let identifier = Identifier::new(&sets)?;
         let mut digest = Sha256::new();
         for segment in &segments {
             digest.update(segment.digest);

@@ -278,8 +278,10 @@ impl<'w> Walk<'w> {
         if inside.html && self.settings.html && self.settings.normalize {
             self.html(&Layer::new(bytes, FileType::HTML, parent), depth)?;
         }
-        // What is nothing but HTML has no view of text.
-        let text = by_head.is_text() && (message.is_some() || !inside.html);
+        // What is nothing but HTML has no view of text. Scripts are text by their
+        // magic alone.
+        let is_text = by_head.is_text() || by_head == FileType::SCRIPT;
+        let text = is_text && (message.is_some() || !inside.html);
         if text && self.settings.normalize && bytes.len() as u64 > self.settings.views.text {
             self.missing(Shortfall::ViewBytes);
         } else if text && self.settings.normalize {

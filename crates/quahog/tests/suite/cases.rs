@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use quahog::Settings;
+use quahog::{Config, Database, Engine, Live, LoadError, Settings};
 use quahog_testkit::Found;
 
-use crate::{Folder, live};
+use crate::Folder;
 
 #[test]
 fn testdata_scan() {
@@ -14,13 +14,15 @@ fn testdata_scan() {
         for (name, text) in &case.files {
             folder.write(name, text);
         }
+        let (database, _) = Database::load(&Config::new([folder.path()]).strict(true))?;
+        let live = Live::new(Engine::new(database.into_signatures()).expect("an engine"));
         let settings = Settings::default().all_matches(!case.first);
-        let report = live(&folder).scanner_with(settings).scan(case.haystack());
+        let report = live.scanner_with(settings).scan(case.haystack());
         let found = report.detections().iter().map(|detection| Found {
             name: detection.name().trim_end_matches(".UNOFFICIAL").to_owned(),
             ..Found::default()
         });
-        Ok::<_, std::convert::Infallible>(found.collect())
+        Ok::<_, LoadError>(found.collect())
     });
 }
 

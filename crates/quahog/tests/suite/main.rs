@@ -14,6 +14,7 @@ mod messages;
 mod programs;
 mod publish;
 mod real;
+mod regressions;
 mod trust;
 
 use std::path::{Path, PathBuf};

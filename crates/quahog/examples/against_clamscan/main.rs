@@ -7,13 +7,21 @@
 //! Takes COUNT seeds from FIRST on. Each makes a small database and an input: by
 //! turns body and logical signatures, with byte compares, regular expressions,
 //! macros and programs for which section and import hashes are listed; YARA
-//! rules; container metadata over an archive, with allow lists and ignore lists.
+//! rules; container metadata over an archive, with allow lists and ignore lists;
+//! pictures and their hashes; links in messages, watched and allowed; tables of
+//! file types; normalised text and HTML.
 //! clamscan scans each alone, so that one on which it crashes costs no other.
-//! Every disagreement is printed, cut to a line.
+//! Every disagreement is printed, cut to a line. A single case stays in its folder.
 //!
 //! `lost` means that clamscan misses a match, `extra` that quahog does. What
 //! clamscan is known to lose by its own limits (the reference interpreter of the
 //! test kit says so) is only counted; so are crashes of clamscan.
+
+mod dice;
+mod phishing;
+mod pictures;
+mod types;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -25,6 +33,8 @@ use quahog::{Config, Database, Engine, Live, Settings};
 use quahog_testkit::reference::{self, Options};
 use quahog_testkit::{ArbitraryCase, YaraCase};
 use zip::write::SimpleFileOptions;
+
+use crate::dice::Dice;
 
 /// What one seed makes.
 struct Case {
@@ -39,10 +49,14 @@ fn main() -> io::Result<()> {
     let folder = env::temp_dir().join(format!("quahog-against-clamscan-{}", std::process::id()));
     let mut score: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in first..first + count {
-        let case = match seed % 4 {
-            0 | 1 => signatures(seed),
-            2 => rules(seed),
-            _ => entries(seed)?,
+        let case = match seed % 10 {
+            0..=3 => signatures(seed),
+            4 => rules(seed),
+            5 => entries(seed)?,
+            6 => pictures::case(seed),
+            7 => phishing::case(seed),
+            8 => types::case(seed),
+            _ => views::case(seed),
         };
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(folder.join("db"))?;
@@ -54,6 +68,10 @@ fn main() -> io::Result<()> {
         compare(seed, &case, &folder, &mut score)?;
     }
     println!("{score:?}");
+    if count == 1 {
+        println!("the case is in {}", folder.display());
+        return Ok(());
+    }
     fs::remove_dir_all(&folder)
 }
 
@@ -149,25 +167,9 @@ fn rules(seed: u64) -> Case {
     Case { files: vec![("case.yar".to_owned(), case.text)], input: case.haystack }
 }
 
-/// A small generator of numbers: the same each time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // The high bits are the good ones; 31 of them fit.
-        (self.0 >> 33) as usize % end.max(1)
-    }
-
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
-    }
-}
-
 /// An archive, and signatures of its entries and of what is in them.
 fn entries(seed: u64) -> io::Result<Case> {
-    let mut dice = Dice(seed ^ 0x9e37_79b9_7f4a_7c15);
+    let mut dice = Dice::new(seed);
     let mut archive = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
     let mut members = Vec::new();
     for number in 0..1 + dice.below(4) {
