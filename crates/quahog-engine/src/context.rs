@@ -134,14 +134,6 @@ impl<'a> Layer<'a> {
         own.chain().skip(1).filter(|layer| !layer.is_view).map(|layer| layer.file_type)
     }
 
-    /// Its size, or that of the layer itself for normalised text.
-    pub(crate) fn raw_len(&self) -> usize {
-        match self.parent {
-            Some(parent) if self.is_view => parent.bytes.len(),
-            _ => self.bytes.len(),
-        }
-    }
-
     /// Its headers, if it is an executable by its type; a view is none.
     ///
     /// Read when first asked for, and kept.
@@ -221,6 +213,6 @@ mod tests {
         let inner = Layer::new(b"inner", FileType::TEXT_ASCII, Some(&view));
         assert_eq!(view.containers().collect::<Vec<_>>(), [FileType::MAIL]);
         assert_eq!(inner.containers().collect::<Vec<_>>(), [FileType::HTML, FileType::MAIL]);
-        assert_eq!(view.raw_len(), 4);
+        assert_eq!(view.raw_bytes().len(), 4);
     }
 }

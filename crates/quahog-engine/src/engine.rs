@@ -556,12 +556,12 @@ impl Engine {
     ///
     /// For normalised text it is that of the text before, unless any signature
     /// for text counts from the end or runs a program: ClamAV measures the view
-    /// only then (clamscan 1.4.6, `testdata/scan/text.toml`).
+    /// only then (clamscan 1.4.6, `testdata/scan/text.toml`). Scripts of HTML
+    /// are measured as they are.
     pub(crate) fn file_size(&self, layer: &Layer<'_>, look: Look) -> u64 {
-        match look {
-            Look::Text if !self.inner.text_is_measured => layer.raw_len() as u64,
-            Look::Raw | Look::Text | Look::Html => layer.bytes().len() as u64,
-        }
+        let is_text = look == Look::Text && !is_html(layer);
+        let raw = is_text && !self.inner.text_is_measured;
+        (if raw { layer.raw_bytes() } else { layer.bytes() }).len() as u64
     }
 }
 
@@ -821,8 +821,7 @@ impl Scan<'_, '_> {
         let segment = self.segment;
         let bytes = self.layer.bytes();
         // Scripts of HTML are looked at as text, too, but read as they are.
-        let is_html = matches!(self.layer.file_type(), FileType::HTML | FileType::HTML_UTF16);
-        let is_text = self.look == Look::Text && !is_html;
+        let is_text = self.look == Look::Text && !is_html(self.layer);
         let raw = if is_text { self.layer.raw_bytes() } else { bytes };
         let entry_point = self.layer.headers().sound().map_or(0, Executable::entry);
         let view = yara::View { bytes, raw, entry_point };
@@ -830,6 +829,11 @@ impl Scan<'_, '_> {
         let (set, regexes) = (&segment.set, &segment.regexes);
         yara::holds(set, regexes, index, view, state, buffers, self.meter)
     }
+}
+
+/// Whether a view is one of HTML, such as its scripts.
+fn is_html(layer: &Layer<'_>) -> bool {
+    matches!(layer.file_type(), FileType::HTML | FileType::HTML_UTF16)
 }
 
 /// Whether the layer is one that the block speaks of.

@@ -75,13 +75,16 @@ impl Identifier {
         let fixed = magics.iter().rev().find(|magic| {
             magic.kind == MagicKind::Bytes && matches_at_start(magic.pattern, head, magic.offset)
         });
-        if let Some(magic) = fixed {
-            return magic.file_type;
-        }
-        let text = text_type(head);
-        if text == FileType::BINARY_DATA && is_tar(head) {
-            return FileType::OLD_TAR;
-        }
+        let is_plain = |t: FileType| t.is_text() || t == FileType::BINARY_DATA;
+        let text = match fixed.map(|magic| magic.file_type) {
+            // Patterns say more of what magic calls plain, too.
+            Some(plain) if is_plain(plain) => plain,
+            Some(file_type) => return file_type,
+            None if text_type(head) == FileType::BINARY_DATA && is_tar(head) => {
+                return FileType::OLD_TAR;
+            }
+            None => text_type(head),
+        };
         // Nothing is charged for one kilobyte.
         // A program that lies in the first bytes of what is not known makes
         // all of it one (clamscan 1.4.6).

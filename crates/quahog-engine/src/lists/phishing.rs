@@ -177,6 +177,9 @@ fn looks_like_address(text: &[u8]) -> bool {
     if let Some(rest) = SCHEMES.iter().find_map(|scheme| after_scheme(text, scheme)) {
         return !rest.is_empty();
     }
+    if let Some(mail) = text.strip_prefix(b"mailto:") {
+        return host_of(mail).is_some_and(is_known_host);
+    }
     let rest = without_word(text);
     is_known_host(rest.strip_prefix(b"//").unwrap_or(rest))
 }
@@ -206,7 +209,7 @@ fn without_word(text: &[u8]) -> &[u8] {
 }
 
 /// What both addresses go through: seven bits, no control characters, no
-/// `&lt;` and `&gt;`, no `%xx`; then only scheme and host of them stay. Blanks
+/// `&lt;` and `&gt;`, no `%xx`; then only scheme, user and host of them stay. Blanks
 /// of a real address are dropped before what `%20` stands for is one.
 fn clean(text: &[u8], blanks: bool) -> Vec<u8> {
     let mut bytes: Vec<u8> = text
@@ -245,8 +248,14 @@ fn clean(text: &[u8], blanks: bool) -> Vec<u8> {
     }
     let scheme = plain.windows(3).position(|three| three == b"://").map_or(0, |at| at + 3);
     let tail = plain.get(scheme..).unwrap_or_default();
-    let end = tail.iter().position(|b| matches!(b, b'/' | b'?'));
-    plain.truncate(scheme + end.unwrap_or(tail.len()));
+    let end = tail.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(tail.len());
+    let authority = tail.get(..end).unwrap_or_default();
+    // A colon behind a user's name begins the port; without a scheme there is
+    // none to drop.
+    let user = authority.iter().rposition(|&b| b == b'@').unwrap_or(0);
+    let host = authority.get(user..).unwrap_or_default();
+    let port = host.iter().position(|&b| b == b':').filter(|_| scheme > 0);
+    plain.truncate(scheme + port.map_or(end, |at| user + at));
     plain.make_ascii_lowercase();
     plain
 }
@@ -467,6 +476,10 @@ mod tests {
                 Some(LinkAlert::SpoofedDomain),
             ),
             (evil, "a@www.mybank.com", None),
+            // As clamscan 1.4.6 has it.
+            (evil, "mailto:a@www.mybank.com", Some(LinkAlert::SpoofedDomain)),
+            (evil, "mailto:www.mybank.com:80/x", Some(LinkAlert::SpoofedDomain)),
+            (evil, "mailto:a@www.mybank.zz", None),
             (evil, "go: www.mybank.com!", Some(LinkAlert::SpoofedDomain)),
             ("gopher://evil.example.net", "www.mybank.com", None),
             ("http://www.mybank.com@evil.net/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
@@ -497,6 +510,25 @@ mod tests {
         ] {
             assert_eq!(pairs(other), Some(LinkAlert::SpoofedDomain), "{other}");
         }
+    }
+
+    /// Expressions see scheme and host of both, and no port (clamscan 1.4.6).
+    #[test]
+    fn ports_are_no_part_of_a_pair() {
+        let watched = |list| {
+            judge(&[(Format::Pdb, list)], "http://example.net:99/x", "http://mybank.com:8080/y.")
+        };
+        for (list, is_watched) in [
+            ("R:.+:https?://mybank\\.com", true),
+            ("R:http://example\\.net:https?://mybank\\.com", true),
+            ("R:.+:https?://mybank\\.com:8080", false),
+            ("R:http://example\\.net:99:https?://mybank\\.com", false),
+        ] {
+            assert_eq!(watched(list).is_some(), is_watched, "{list}");
+        }
+        let allow = "X:http://example\\.net:http://mybank\\.com";
+        let lines = [(Format::Pdb, "H:mybank.com"), (Format::Wdb, allow)];
+        assert_eq!(judge(&lines, "http://example.net:99/x", "http://mybank.com:80"), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) fn case(seed: u64) -> Case {
     };
     let mut ftm = String::new();
     for number in 0..1 + dice.below(4) {
-        let magic = dice.of(&["QQZZ", "magic", "%!PS", "From x", "<table"]);
+        let magic = dice.of(&["QQZZ", "magic", "%!PS", "Q: x", "<table"]);
         let hex: String = magic.bytes().map(|byte| format!("{byte:02x}")).collect();
         let kind = dice.of(&[
             "CL_TYPE_MSOLE2",

@@ -16,7 +16,8 @@ pub(crate) fn case(seed: u64) -> Case {
         let target = dice.of(targets);
         let offset = match dice.below(8) {
             0 => format!("{},{}", dice.below(30), dice.below(30)),
-            1 => format!("EOF-{},20", 1 + dice.below(40)),
+            // For target 0 clamscan knows the end of normalised text but rarely.
+            1 if target != 0 => format!("EOF-{},20", 1 + dice.below(40)),
             _ => "*".to_owned(),
         };
         let pattern = pattern(&mut dice);
