@@ -68,7 +68,7 @@ pub(crate) fn run(data: &[u8]) {
     let mut hits = Vec::new();
     engine.scan_entry(&container, &entry, &Unmetered, &mut hits).expect("nothing calls it off");
     let (real, shown) = rest.split_at(rest.len() / 2);
-    for kind in [LinkKind::Text, LinkKind::Image] {
+    for kind in [LinkKind::Text, LinkKind::Other] {
         let options = LinkOptions { ssl: true, cloak: true };
         let link = Link { real, shown, kind };
         engine.check_link(&link, options, &Unmetered).expect("nothing calls it off");

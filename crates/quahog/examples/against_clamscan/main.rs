@@ -51,7 +51,8 @@ fn main() -> io::Result<()> {
     for seed in first..first + count {
         let case = match seed % 10 {
             0..=3 => signatures(seed),
-            4 => rules(seed),
+            4 if seed / 10 % 2 == 0 => rules(seed),
+            4 => expressions(seed),
             5 => entries(seed)?,
             6 => pictures::case(seed),
             7 => phishing::case(seed),
@@ -160,6 +161,61 @@ fn signatures(seed: u64) -> Case {
         text.push('\n');
     }
     Case { files: files.into_iter().collect(), input: case.haystack }
+}
+
+/// Rules with regular expressions, which the generator of the test kit leaves out.
+fn expressions(seed: u64) -> Case {
+    let mut dice = Dice::new(seed);
+    let atoms = [
+        "ab", "abc", "c", "[ab]", "[^a]", ".", "\\w", "\\d", "\\s", "(a|bc)", "(ab)+", "\\x61",
+        "A", "a{2}", "b{1,2}", "\\.", "^", "$", "\\b",
+    ];
+    let repeats = ["", "", "", "", "*", "+", "?", "*?", "+?"];
+    let mut text = String::new();
+    for number in 0..1 + dice.below(3) {
+        let mut strings = String::new();
+        for name in ["a", "b"] {
+            let mut regex = dice.of(&["ab", "bc", "", "abc"]).to_owned();
+            for _ in 0..1 + dice.below(4) {
+                // PCRE2 repeats no assertion and no repetition, and clamscan
+                // refuses a load over that.
+                let atom = dice.of(&atoms);
+                let repeat = dice.of(&repeats);
+                let is_open = !atom.ends_with(['^', '$', '}', '+']) && atom != "\\b";
+                regex.push_str(atom);
+                regex.push_str(if is_open { repeat } else { "" });
+            }
+            let flags = dice.of(&["", "", "i", "s", "is"]);
+            let modifiers = dice.of(&["", "", " nocase", " ascii", " fullword", " wide"]);
+            strings.push_str(&format!(" ${name} = /{regex}/{flags}{modifiers}\n"));
+        }
+        let condition = dice.of(&[
+            "any of them",
+            "all of them",
+            "#a > 1 or $b",
+            "@a < 12 and @b > 6",
+            "$a in (0..20) or #b == 1",
+            "not $a and not $b",
+            "for any i in (1..#a) : (@a[i] > 10) or $b",
+        ]);
+        text.push_str(&format!(
+            "rule E{number} {{\n strings:\n{strings} condition: {condition}\n}}\n"
+        ));
+    }
+    let mut input = b"\x01\x02\0\x01\0\x01".to_vec();
+    for _ in 0..dice.below(12) {
+        input.extend_from_slice(dice.of(&[
+            &b"ab"[..],
+            b"abc",
+            b"A",
+            b"bb ",
+            b"aab\n",
+            b".",
+            b"7",
+            b"a\0b\0",
+        ]));
+    }
+    Case { files: vec![("case.yar".to_owned(), text)], input }
 }
 
 fn rules(seed: u64) -> Case {

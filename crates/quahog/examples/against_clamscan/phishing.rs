@@ -61,7 +61,7 @@ fn address(dice: &mut Dice) -> String {
     let scheme = dice.of(&["http://", "http://", "https://", "ftp://", "mailto:", ""]);
     let host = dice.of(&HOSTS);
     let host = if dice.one_in(5) { host.to_uppercase() } else { host.to_owned() };
-    let rest = dice.of(&["", "", "/", "/a/b?c=d", ":8080/x", "/%6dybank", "#top", "?q"]);
+    let rest = dice.of(&["", "", "/", "/a/b?c=d", ":8080/x", "/%6dybank", "/#top", "?q"]);
     format!("{scheme}{host}{rest}")
 }
 
