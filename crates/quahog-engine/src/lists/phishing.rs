@@ -197,9 +197,10 @@ fn is_known_host(text: &[u8]) -> bool {
 /// Schemes whose addresses are looked at, whatever their host.
 const SCHEMES: [&[u8]; 4] = [b"http", b"https", b"ftp", b"mailto"];
 
-/// Text without a word and a colon before it; a number behind them is a port.
+/// Text without words and a colon before it; a number behind them is a port.
 fn without_word(text: &[u8]) -> &[u8] {
-    let word = text.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let in_word = |byte: &&u8| byte.is_ascii_alphabetic() || **byte == b' ';
+    let word = text.iter().take_while(in_word).count();
     match text.get(word..) {
         Some([b':', next, ..]) if word > 0 && !next.is_ascii_digit() => {
             text.get(word + 1..).unwrap_or_default()
@@ -480,6 +481,7 @@ mod tests {
             (evil, "mailto:a@www.mybank.com", Some(LinkAlert::SpoofedDomain)),
             (evil, "mailto:www.mybank.com:80/x", Some(LinkAlert::SpoofedDomain)),
             (evil, "mailto:a@www.mybank.zz", None),
+            (evil, "visit mailto:www.mybank.com/x now", Some(LinkAlert::SpoofedDomain)),
             (evil, "go: www.mybank.com!", Some(LinkAlert::SpoofedDomain)),
             ("gopher://evil.example.net", "www.mybank.com", None),
             ("http://www.mybank.com@evil.net/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
