@@ -82,7 +82,7 @@ pub(crate) fn scan(engine: &Engine, haystack: &[u8], targets: &[u32]) -> Vec<Hit
     hits
 }
 
-fn names(engine: &Engine, hits: &[Hit]) -> BTreeSet<String> {
+pub(crate) fn names(engine: &Engine, hits: &[Hit]) -> BTreeSet<String> {
     hits.iter().map(|hit| engine.reported_name(hit.segment, hit.id)).collect()
 }
 

@@ -10,7 +10,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::console::escape;
-use crate::{Exit, apply, build, check, decode, diff, explain, info, pages, scan, unpack};
+use crate::{
+    Exit, apply, bench, build, check, compile, decode, diff, explain, info, pages, scan, unpack,
+};
 
 /// Matches ClamAV-format signatures in mail and files
 #[derive(Debug, Parser)]
@@ -25,6 +27,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     Scan(Box<scan::Options>),
     Check(check::Options),
+    Compile(compile::Options),
     Decode(decode::Options),
     Explain(explain::Options),
     Info(info::Options),
@@ -32,6 +35,7 @@ pub(crate) enum Verb {
     Build(build::Options),
     Diff(diff::Options),
     Apply(apply::Options),
+    Bench(bench::Options),
     Completions(pages::CompletionsOptions),
     Man(pages::ManOptions),
 }
@@ -111,7 +115,7 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 /// Options whose feature has still to be built.
-const NOT_BUILT: &[&str] = &["image", "max-ziptypercg", "tree"];
+const NOT_BUILT: &[&str] = &["max-ziptypercg", "tree"];
 
 /// Options of clamscan that quahog will not have.
 const NOT_PLANNED: &[&str] = &[

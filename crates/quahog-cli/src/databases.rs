@@ -5,6 +5,7 @@
 //! warning. Once a source is chosen, there is no falling back to the next.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 use std::{fs, io};
 
@@ -15,7 +16,7 @@ use quahog::{Config, Database, Engine, LoadError, LoadReport};
 
 use crate::arguments::yes_no;
 use crate::console::{Console, escape};
-use crate::trust;
+use crate::{images, trust};
 
 /// What of the databases is taken.
 #[derive(Debug, clap::Args)]
@@ -70,6 +71,25 @@ pub(crate) struct LoadOptions {
     /// force, and refuse older ones; without it no rollback can be noticed
     #[arg(long, value_name = "DIR", help_heading = "Trust")]
     state: Option<PathBuf>,
+}
+
+/// What to scan with.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Databases")]
+pub(crate) struct EngineOptions {
+    /// A database or a folder of databases; may be given more than once
+    #[arg(short, long, value_name = "PATH")]
+    database: Vec<PathBuf>,
+    /// Instead of databases, map an engine image that `compile` made; may be given
+    /// more than once. What of the databases is in it was said then
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "database", "official_db_only", "detect_pua", "include_pua", "exclude_pua",
+        "phishing_sigs", "bytecode", "bytecode_unsigned", "fail_if_cvd_older_than", "strict",
+        "trust", "cvdcertsdir", "fips_limits", "state",
+    ])]
+    image: Vec<PathBuf>,
+    #[command(flatten)]
+    load: LoadOptions,
 }
 
 /// Where signatures come from.
@@ -164,25 +184,56 @@ pub(crate) fn load(
     Ok(Loaded { database, report, versions })
 }
 
-/// Loads and compiles for a verb that scans. What was lost is said in a line
-/// for each file; a clean load says nothing.
+/// Loads and compiles for a verb that scans, or opens images.
 ///
 /// Gives the engine, and whether something was refused; `None` if there is
 /// nothing to scan with, which was said too.
 pub(crate) fn engine(
-    options: &LoadOptions,
-    source: &Source,
+    options: &EngineOptions,
     console: &mut Console,
 ) -> anyhow::Result<Option<(Engine, bool)>> {
+    if !options.image.is_empty() {
+        let mut segments = Vec::new();
+        for path in &options.image {
+            match images::segment(path) {
+                Ok(segment) => segments.push(Arc::new(segment)),
+                Err(error) => {
+                    console.diagnostic(&format!("ERROR: {}", escape(error.to_string())));
+                    return Ok(None);
+                }
+            }
+        }
+        return Ok(Some((Engine::from_segments(segments)?, false)));
+    }
+    let source = Source::choose(&options.database);
     if let Source::Demonstration = source {
         console.warning(
             "no database was found: the built-in demonstration set is used, which protects nobody",
         );
     }
-    console.begin("loading databases");
-    let loaded = load(options, source, console);
+    let Some((loaded, refused)) = loaded(&options.load, &source, console)? else {
+        return Ok(None);
+    };
+    console.begin("compiling signatures");
+    let engine = loaded.database.compile().and_then(|s| Engine::from_segments(vec![Arc::new(s)]));
     console.end();
-    let Loaded { database, report, versions } = match loaded {
+    Ok(Some((engine?, refused)))
+}
+
+/// Loads for a verb that compiles. What was lost is said in a line for each
+/// file; a clean load says nothing.
+///
+/// Gives what was loaded, and whether something was refused; `None` if there is
+/// nothing to work with, which was said too.
+pub(crate) fn loaded(
+    options: &LoadOptions,
+    source: &Source,
+    console: &mut Console,
+) -> anyhow::Result<Option<(Loaded, bool)>> {
+    console.begin("loading databases");
+    let result = load(options, source, console);
+    console.end();
+    let loaded = match result {
         Ok(loaded) => loaded,
         Err(error) => {
             if let LoadError::Nothing { report, .. } = &error {
@@ -192,15 +243,12 @@ pub(crate) fn engine(
             return Ok(None);
         }
     };
-    say_lost(&report, source, console);
-    if is_outdated(options, &report, console) {
+    let report = &loaded.report;
+    say_lost(report, source, console);
+    if is_outdated(options, report, console) {
         return Ok(None);
     }
-    console.begin("compiling signatures");
-    let engine = Engine::new(database.into_signatures());
-    console.end();
-    let engine = engine?;
-    if engine.stats().n_signatures == 0 {
+    if loaded.database.signatures().is_empty() {
         if report.counts().lost() > 0 {
             console.error("no signature is in force: this version can use none of them");
             return Ok(None);
@@ -208,8 +256,9 @@ pub(crate) fn engine(
         // Left out by rule, as clamscan leaves them out, and it scans too.
         console.warning("no signature is in force");
     }
-    let remembered = remember(options, &versions, &report, console);
-    Ok(Some((engine, report.any_refused() || !remembered)))
+    let remembered = remember(options, &loaded.versions, report, console);
+    let refused = report.any_refused() || !remembered;
+    Ok(Some((loaded, refused)))
 }
 
 /// Writes down what is in force now, if it is news. False if that failed, which

@@ -6,7 +6,7 @@ use quahog::scan::{Conclusion, Explained};
 use quahog::{Completeness, Input, Live, Settings};
 
 use crate::console::{Console, escape, reason};
-use crate::databases::{self, Source};
+use crate::databases;
 use crate::{Exit, files};
 
 /// Says why a file matches a signature, or how far it came
@@ -28,11 +28,8 @@ pub(crate) struct Options {
     /// The name of the signature, with or without `.UNOFFICIAL`
     #[arg(short, long, value_name = "NAME")]
     signature: String,
-    /// A database or a folder of databases; may be given more than once
-    #[arg(short, long, value_name = "PATH", help_heading = "Databases")]
-    database: Vec<PathBuf>,
     #[command(flatten)]
-    databases: databases::LoadOptions,
+    databases: databases::EngineOptions,
     /// Take the file for a message, whatever its first bytes look like
     #[arg(long, value_name = "WHAT", value_parser = ["mail"])]
     assume: Option<String>,
@@ -45,8 +42,7 @@ pub(crate) struct Options {
 const MAX_FILE: u64 = 100 << 20;
 
 pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Exit> {
-    let source = Source::choose(&options.database);
-    let Some((engine, _)) = databases::engine(&options.databases, &source, console)? else {
+    let Some((engine, _)) = databases::engine(&options.databases, console)? else {
         return Ok(Exit::Error);
     };
     let bytes = match files::read(&options.path, MAX_FILE) {

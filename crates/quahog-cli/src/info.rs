@@ -1,16 +1,18 @@
-//! `info`: what a container or a patch says of itself, and who vouches for it.
+//! `info`: what a container, a patch or an engine image says of itself, and who
+//! vouches for it.
 
 use std::path::{Path, PathBuf};
 
 use quahog::cvd::detached::Anchors;
 use quahog::cvd::{Header, Kind, Limits, TrustStore};
 use quahog::database::Trusted;
+use quahog::image::Stamp;
 use quahog::sig::{FLEVEL, Lines};
 
 use crate::console::{Console, escape};
-use crate::{Exit, trust};
+use crate::{Exit, images, trust};
 
-/// Shows header, trust and members of a .cvd, .cld or .cud, or what a .cdiff does
+/// Shows what is in a .cvd, .cld, .cud, .cdiff or .qhi, and who vouches for it
 ///
 /// With --cvdcertsdir the detached signature beside each file is verified as well.
 ///
@@ -31,9 +33,15 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
     let anchors = options.certificates.anchors()?;
     let mut exit = Exit::Fine;
     for path in &options.paths {
-        let result = match is_patch(path) {
-            true => patch(path, &store, &anchors, console)?,
-            false => container(path, &store, &anchors, console)?,
+        let is = |wanted: &str| {
+            path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+        };
+        let result = if is("cdiff") {
+            patch(path, &store, &anchors, console)?
+        } else if is("qhi") {
+            image(path, console)?
+        } else {
+            container(path, &store, &anchors, console)?
         };
         if let Err(why) = result {
             console.diagnostic(&format!("ERROR: {}: {}", escape(path), escape(why)));
@@ -41,10 +49,6 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
         }
     }
     Ok(exit)
-}
-
-fn is_patch(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("cdiff"))
 }
 
 /// Shows a container. The inner error is about the file, the outer about our
@@ -115,6 +119,36 @@ fn patch(
     sign(path, patch.version(), anchors, console)
 }
 
+/// Shows an engine image.
+fn image(path: &Path, console: &Console) -> anyhow::Result<Result<(), String>> {
+    let (info, segment) = match images::info(path) {
+        Ok(image) => image,
+        Err(error) => return Ok(Err(strip(path, &error.to_string()))),
+    };
+    console.line(&format!("File: {}", escape(path)))?;
+    console.line(&format!("Format: {}", info.format))?;
+    console.line(&format!("Builder: {}", escape(info.builder)))?;
+    console.line(&format!("Functionality level: {} (ours is {FLEVEL})", info.level))?;
+    console.line(&format!("Signatures: {}", segment.signatures().len()))?;
+    console.line(&format!("Set: {}", hex(&info.set)))?;
+    console.line(&format!("Content: {}, which it has", hex(&info.content)))?;
+    console.line(&format!("Sources: {}", info.sources.len()))?;
+    for Stamp { name, len, sha256 } in info.sources {
+        console.line(&format!("    {}: {len} bytes, SHA-256 {}", escape(name), hex(&sha256)))?;
+    }
+    Ok(Ok(()))
+}
+
+/// A message without the path that it begins with.
+fn strip(path: &Path, message: &str) -> String {
+    let path = format!("{}: ", path.display());
+    message.strip_prefix(&path).unwrap_or(message).to_owned()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Verifies and shows the detached signature beside a file, if certificates are
 /// given and there is one.
 fn sign(
@@ -138,14 +172,13 @@ fn sign(
 }
 
 fn print_header(header: &Header, console: &Console) -> anyhow::Result<()> {
-    let hex = |md5: [u8; 16]| md5.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     console.line(&format!("Build time: {}", header.time_text()))?;
     console.line(&format!("Version: {}", header.version()))?;
     console.line(&format!("Signatures: {}", header.signatures()))?;
     console.line(&format!("Functionality level: {} (ours is {FLEVEL})", header.flevel()))?;
     console.line(&format!("Builder: {}", header.builder()))?;
     if let Some(md5) = header.md5() {
-        console.line(&format!("MD5: {}", hex(md5)))?;
+        console.line(&format!("MD5: {}", hex(&md5)))?;
     }
     if let Some(dsig) = header.dsig() {
         console.line(&format!("Digital signature: {dsig}"))?;

@@ -8,6 +8,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 
 use crate::exe::Headers;
+use crate::icon::{self, Icons};
 
 /// A buffer in the nesting, with the layers around it.
 ///
@@ -27,6 +28,7 @@ pub struct Layer<'a> {
     headers: OnceCell<Headers>,
     hasher: Option<PictureHasher<'a>>,
     picture: OnceCell<Option<u64>>,
+    icons: OnceCell<Icons>,
 }
 
 /// Computes the perceptual hash of a picture, when a signature asks for one.
@@ -66,6 +68,7 @@ impl<'a> Layer<'a> {
             headers: OnceCell::new(),
             hasher: None,
             picture: OnceCell::new(),
+            icons: OnceCell::new(),
         }
     }
 
@@ -141,6 +144,13 @@ impl<'a> Layer<'a> {
         self.headers.get_or_init(|| {
             if self.is_view { Headers::None } else { Headers::read(self.bytes, self.file_type) }
         })
+    }
+
+    /// Its icons, if it is a program that has some, and whether they were
+    /// measured just now.
+    pub(crate) fn icons(&self) -> (&Icons, bool) {
+        let is_new = self.icons.get().is_none();
+        (self.icons.get_or_init(|| icon::of_program(self)), is_new)
     }
 
     /// The bytes that conditions on the file's own bytes speak of: those of the

@@ -1,10 +1,11 @@
 //! File hashes: which digests are listed, for which sizes.
 //!
 //! A digest is computed only if one of its kind could match a layer of that
-//! size. The tables here index the columns of the signature set: 4 bytes for
+//! size. The tables here index the columns of the signature set: 5 bytes for
 //! each hash.
 
 use md5::Md5;
+use quahog_sig::model::table::{Sections, Table};
 use quahog_sig::model::{DigestKind, HashColumns};
 use rayon::prelude::*;
 use sha1::Sha1;
@@ -13,14 +14,14 @@ use sha2::{Digest as _, Sha256};
 /// An index over hash columns.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HashIndex {
-    /// Rows, sorted by digest, equal ones in the order of their lines.
-    order: Vec<u32>,
-    /// Where in `order` digests with these top bits begin.
-    buckets: Vec<u32>,
-    /// How far the first four bytes of a digest are shifted to give a bucket.
-    shift: u32,
+    /// Rows, by the top bits of their digests, those of a bucket in the order of
+    /// their lines.
+    order: Table<u32>,
+    /// Where in `order` digests with these top bits begin; one more than there
+    /// are buckets, whose number is a power of two.
+    buckets: Table<u32>,
     /// The sizes that occur, sorted.
-    sizes: Vec<u32>,
+    sizes: Table<u32>,
     /// Whether a hash of files of any size is listed.
     any_size: bool,
 }
@@ -30,36 +31,36 @@ impl HashIndex {
         if columns.is_empty() {
             return HashIndex::default();
         }
-        // The set holds less than 2^29 rows of a kind.
-        let mut keys: Vec<(u64, u32)> =
-            columns.iter().enumerate().map(|(row, e)| (prefix(e.digest), row as u32)).collect();
-        keys.par_sort_unstable();
-        // Equal prefixes of different digests are rare; put them right.
-        let digest = |row: u32| columns.get(row as usize).map(|entry| entry.digest);
-        for run in keys.chunk_by_mut(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
-            run.sort_by(|a, b| digest(a.1).cmp(&digest(b.1)).then(a.1.cmp(&b.1)));
-        }
-        // About two rows a bucket.
-        let bits = (usize::BITS - (keys.len() / 2).leading_zeros()).clamp(1, 28);
-        let shift = 32 - bits;
+        // About four rows a bucket. The set holds less than 2^29 rows of a kind.
+        let bits = (usize::BITS - (columns.len() / 4).leading_zeros()).clamp(1, 28);
+        let bucket = |digest: &[u8]| (prefix(digest) >> (64 - bits)) as usize;
         let mut buckets = vec![0u32; (1 << bits) + 1];
-        for (key, _) in &keys {
-            buckets[(key >> 32 >> shift) as usize + 1] += 1;
+        for entry in columns.iter() {
+            buckets[bucket(entry.digest) + 1] += 1;
         }
         let mut sum = 0;
         for bucket in &mut buckets {
             sum += *bucket;
             *bucket = sum;
         }
+        // Where the next row of each bucket goes; in the end, where the next
+        // bucket begins.
+        let mut order = vec![0u32; columns.len()];
+        for (row, entry) in columns.iter().enumerate() {
+            let next = &mut buckets[bucket(entry.digest)];
+            order[*next as usize] = row as u32;
+            *next += 1;
+        }
+        buckets.copy_within(..1 << bits, 1);
+        buckets[0] = 0;
         let mut sizes: Vec<u32> = columns.iter().filter_map(|entry| entry.size).collect();
         sizes.par_sort_unstable();
         sizes.dedup();
         HashIndex {
             any_size: columns.iter().any(|entry| entry.size.is_none()),
-            order: keys.into_iter().map(|(_, row)| row).collect(),
-            buckets,
-            shift,
-            sizes,
+            order: order.into(),
+            buckets: buckets.into(),
+            sizes: sizes.into(),
         }
     }
 
@@ -77,12 +78,12 @@ impl HashIndex {
         size: usize,
     ) -> [Option<usize>; 2] {
         let mut rows = [None; 2];
-        if self.order.is_empty() {
-            return rows;
-        }
-        let bucket = (prefix(digest) >> 32 >> self.shift) as usize;
-        let range = self.buckets[bucket] as usize..self.buckets[bucket + 1] as usize;
-        for &row in &self.order[range] {
+        let buckets = &self.buckets[..];
+        let bits = buckets.len().max(2).ilog2();
+        let top = prefix(digest).checked_shr(64u32.saturating_sub(bits)).unwrap_or(0);
+        let bucket = top as usize; // as many bits as there are buckets
+        let Some(&[start, end]) = buckets.get(bucket..bucket + 2) else { return rows };
+        for &row in self.order.get(start as usize..end as usize).unwrap_or_default() {
             let Some(entry) = columns.get(row as usize) else { continue };
             if entry.digest != digest {
                 continue;
@@ -119,6 +120,16 @@ impl HashIndexes {
     /// Whether a buffer of this size can be listed by any digest.
     pub(crate) fn may_hold_any(&self, size: usize) -> bool {
         self.0.iter().any(|index| index.may_hold(size))
+    }
+
+    pub(crate) fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        for index in &mut self.0 {
+            s.table(&mut index.order)?;
+            s.table(&mut index.buckets)?;
+            s.table(&mut index.sizes)?;
+            s.rest(&mut index.any_size)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn of(&self, kind: DigestKind) -> &HashIndex {

@@ -1,30 +1,29 @@
 //! The engine: all signatures, compiled, for one buffer at a time.
 
-use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use quahog_sig::SignatureSet;
 use quahog_sig::body::Pattern;
 use quahog_sig::model::{
-    Base, Block, DigestKind, FileType, HashedPart, Offset, Origin, SigId, SigKind, Subsignature,
-    Target, Value,
+    Block, DigestKind, FileType, HashedPart, Offset, Origin, SigId, SigKind, Subsignature, Target,
+    Value,
 };
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::certificate;
 use crate::context::{Layer, Look, PartEntry};
 use crate::digest::{HashIndexes, digest_of};
 use crate::exe::Executable;
-use crate::icon;
+use crate::icon::{self, Likeness};
 use crate::identify::{Identifier, Inside};
-use crate::lists::{Containers, Link, LinkAlert, LinkOptions, PhishingLists};
+use crate::lists::{Link, LinkAlert, LinkOptions};
 use crate::meter::{Interrupted, Meter};
 use crate::offset::starts_in;
-use crate::plan::{self, Planned};
-use crate::prefilter::{Fit, Prefilter, PrefilterBuilder, Seen, SigRef, User};
-use crate::verify::pcre::{Matcher, Stack};
+use crate::prefilter::{Filters, Fit, Seen, Sieve, SigRef, User};
+use crate::segment::{Segment, picture_key};
+use crate::stats::{Counting, SignatureCost, Tally};
+use crate::verify::pcre::Stack;
 use crate::verify::{self, Buffers, Found, Want};
 use crate::yara;
 
@@ -37,167 +36,13 @@ pub enum BuildError {
     TooLarge(String),
 }
 
-/// The compiled signatures of one set. Immutable, shared by engines.
-#[derive(Debug)]
-pub struct Segment {
-    pub(crate) set: SignatureSet,
-    /// That of the set.
-    digest: [u8; 32],
-    /// One prefilter for each target, with the triggers of target 0 in it too;
-    /// `None` where a target has no signatures of its own: target 0's serves.
-    groups: [Option<Group>; Target::COUNT],
-    hashes: HashIndexes,
-    /// By [`HashedPart`].
-    parts: [HashIndexes; 2],
-    allowed: HashIndexes,
-    /// Members of macro groups, by target and group.
-    pub(crate) macros: HashMap<(Target, u8), Vec<u32>>,
-    /// Regular expressions, compiled when they first run: a scan cannot tell
-    /// whether another one was there before.
-    pub(crate) matchers: Vec<OnceLock<Box<Matcher>>>,
-    containers: Containers,
-    phishing: PhishingLists,
-    pub(crate) regexes: yara::Regexes,
-    /// Whether it needs the size of normalised text.
-    measures_text: bool,
-}
-
-/// What one kind of layer is searched for.
-#[derive(Debug, Default)]
-struct Group {
-    prefilter: Prefilter,
-    /// Signatures that may match without any literal.
-    always: Vec<SigRef>,
-    /// Signatures that match no layer but a picture of this hash.
-    pictures: HashMap<u64, Vec<SigRef>>,
-}
-
-impl Segment {
-    /// Compiles a set.
-    ///
-    /// Uses the rayon pool that its caller installed. Takes time about linear
-    /// in the text of the signatures.
-    ///
-    /// # Errors
-    ///
-    /// The tables would be too large.
-    pub fn new(set: SignatureSet) -> Result<Segment, BuildError> {
-        let hashes = || {
-            let files = || HashIndexes::new(|kind| set.hashes(kind));
-            let parts = |part| HashIndexes::new(|kind| set.part_hashes(part, kind));
-            rayon::join(files, || HashedPart::ALL.map(parts))
-        };
-        let ((digest, (hashes, parts)), groups) =
-            rayon::join(|| rayon::join(|| set.digest(), hashes), || groups(&set));
-        let mut macros: HashMap<(Target, u8), Vec<u32>> = HashMap::new();
-        for (index, body) in set.bodies().enumerate() {
-            if let Base::Macro(group) = body.offset.base {
-                // Sets hold less than 2^29 signatures of a kind.
-                macros.entry((body.target, group)).or_default().push(index as u32);
-            }
-        }
-        let mut matchers = Vec::new();
-        matchers.resize_with(set.n_pcres(), OnceLock::new);
-        Ok(Segment {
-            digest,
-            macros,
-            matchers,
-            regexes: yara::Regexes::new(&set)?,
-            hashes,
-            parts,
-            allowed: HashIndexes::new(|kind| set.allowed(kind)),
-            containers: Containers::new(&set)?,
-            phishing: PhishingLists::new(set.phishing())?,
-            groups: groups?,
-            measures_text: measures_text(&set),
-            set,
-        })
-    }
-
-    /// The signatures that it was compiled from.
-    pub fn signatures(&self) -> &SignatureSet {
-        &self.set
-    }
-
-    fn group(&self, target: Target) -> Option<&Group> {
-        self.groups[target.index()].as_ref().or(self.groups[0].as_ref())
-    }
-}
-
 /// Whether a signature for text counts from its end, or runs a program.
 fn measures_text(set: &SignatureSet) -> bool {
-    let from_end = |offset: Offset| matches!(offset.base, Base::End(_));
+    let from_end = |offset: Offset| matches!(offset.base, quahog_sig::model::Base::End(_));
     let sub_from_end = |sub| matches!(sub, Subsignature::Hex { offset, .. } if from_end(offset));
+    let mut logicals = set.logicals().filter(|logical| logical.block.target == Target::TEXT);
     set.bodies().any(|body| body.target == Target::TEXT && from_end(body.offset))
-        || set
-            .logicals()
-            .filter(|logical| logical.block.target == Target::TEXT)
-            .any(|logical| logical.runs_program || logical.subsignatures().any(sub_from_end))
-}
-
-/// What each kind of layer is searched for.
-fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildError> {
-    let bodies: Vec<_> = set
-        .bodies()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        // A member of a macro group never alerts alone.
-        .map(|body| match body.offset.base {
-            Base::Macro(_) => (body.target, Planned::Never),
-            _ => (body.target, Planned::body(body.pattern, body.offset)),
-        })
-        .collect();
-    let logicals: Vec<_> = set
-        .logicals()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .map(|logical| (logical.block.target, plan::of_logical(logical)))
-        .collect();
-    let rules: Vec<_> = yara::triggers(set).into_iter().map(Planned::needles).collect();
-    let group = |target: Target| {
-        let mut builder = PrefilterBuilder::default();
-        let mut always = Vec::new();
-        let mut pictures: HashMap<u64, Vec<SigRef>> = HashMap::new();
-        let here = |other: Target| other == target || other == Target::ANY;
-        let bodies = bodies.iter().enumerate().filter(|(_, (other, _))| here(*other));
-        let logicals = logicals.iter().enumerate().filter(|(_, (other, _))| here(*other));
-        // Rules are for layers of every kind; private ones only for others.
-        let shown = |index: usize| set.yara_rule(index).is_some_and(|rule| !rule.private);
-        let rules = rules.iter().enumerate().filter(|(index, _)| shown(*index));
-        let all = bodies
-            .map(|(index, (_, planned))| (planned, SigRef::body(index)))
-            .chain(logicals.map(|(index, (_, planned))| (planned, SigRef::logical(index))))
-            .chain(rules.map(|(index, planned)| (planned, SigRef::yara(index))));
-        for (planned, signature) in all {
-            match planned {
-                Planned::Always => always.push(signature),
-                Planned::Never => {}
-                Planned::With { needles, pictures: hashes } => {
-                    for needle in needles {
-                        builder.add(needle, signature);
-                    }
-                    for &hash in hashes {
-                        pictures.entry(hash).or_default().push(signature);
-                    }
-                }
-            }
-        }
-        Ok(Group { prefilter: builder.build()?, always, pictures })
-    };
-    let own = |target: Target| {
-        target == Target::ANY
-            || bodies.iter().any(|b| b.0 == target)
-            || logicals.iter().any(|l| l.0 == target)
-    };
-    let groups = (0..Target::COUNT as u32)
-        .into_par_iter()
-        .map(|number| match Target::new(number) {
-            Some(target) if own(target) => group(target).map(Some),
-            _ => Ok(None),
-        })
-        .collect::<Result<Vec<_>, BuildError>>()?;
-    let mut groups = groups.into_iter();
-    Ok(std::array::from_fn(|_| groups.next().flatten()))
+        || logicals.any(|logical| logical.runs_program || logical.subsignatures().any(sub_from_end))
 }
 
 /// Who an engine is: the same fingerprint means the same answers.
@@ -238,6 +83,9 @@ pub struct Engine {
 #[derive(Debug)]
 struct Inner {
     segments: Vec<Arc<Segment>>,
+    /// By target: what stands in front of the tables of all segments; `None`
+    /// where no segment has signatures of its own: target 0's serve.
+    filters: [Option<Filters>; Target::COUNT],
     identifier: Identifier,
     zip_passwords: Vec<Vec<u8>>,
     fingerprint: Fingerprint,
@@ -249,12 +97,28 @@ struct Inner {
 #[derive(Debug, Default)]
 pub struct Scratch {
     seen: Seen,
-    live: Vec<SigRef>,
+    /// By segment.
+    live: Vec<(usize, SigRef)>,
     pub(crate) buffers: Buffers,
     pub(crate) backtracking: Stack,
     results: Vec<Option<Found>>,
     pub(crate) stack: Vec<Value>,
     yara: yara::State,
+    tally: Tally,
+}
+
+impl Scratch {
+    /// What the signatures of an engine cost in the scans since the last
+    /// [`forget_costs`](Self::forget_costs), what costs most first. All of these
+    /// scans must have been by this engine.
+    pub fn costs(&self, engine: &Engine) -> Vec<SignatureCost> {
+        self.tally.costs(engine)
+    }
+
+    /// Begins to count anew.
+    pub fn forget_costs(&mut self) {
+        self.tally.clear();
+    }
 }
 
 /// A signature that matched a view.
@@ -269,6 +133,8 @@ pub struct Hit {
     /// matched. A file hash matches the whole view.
     pub span: Option<Range<usize>>,
     order: Order,
+    /// An icon would decide that was not looked at.
+    icon_open: bool,
 }
 
 /// Which of two hits ClamAV meets first.
@@ -287,7 +153,7 @@ struct Order {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Undecided {
-    /// An icon would decide, and icons are not compared.
+    /// An icon would decide, and the program has more than are looked at.
     Icon,
     /// A program would decide, and programs are not run.
     Program,
@@ -321,7 +187,7 @@ impl Engine {
     ///
     /// The tables of file types would be too large.
     pub fn from_segments(segments: Vec<Arc<Segment>>) -> Result<Engine, BuildError> {
-        let sets: Vec<&SignatureSet> = segments.iter().map(|segment| &segment.set).collect();
+        let sets: Vec<&SignatureSet> = segments.iter().map(|segment| &segment.tables.set).collect();
         let identifier = Identifier::new(&sets)?;
         let mut digest = Sha256::new();
         for segment in &segments {
@@ -331,11 +197,18 @@ impl Engine {
         let mut fingerprint = [0; 16];
         fingerprint.copy_from_slice(&digest[..16]);
         let fingerprint = Fingerprint(fingerprint);
-        let passwords = segments.iter().flat_map(|segment| segment.set.passwords());
+        let passwords = segments.iter().flat_map(|segment| segment.tables.set.passwords());
         let for_zip = passwords.filter(|p| p.file_type.is_none_or(|t| t == FileType::ZIP));
         let zip_passwords = for_zip.map(|password| password.bytes.to_vec()).collect();
-        let text_is_measured = segments.iter().any(|segment| segment.measures_text);
-        let inner = Inner { segments, identifier, zip_passwords, fingerprint, text_is_measured };
+        let filters = std::array::from_fn(|index| {
+            let target = u32::try_from(index).ok().and_then(Target::new)?;
+            let own = segments.iter().any(|segment| segment.tables.groups[index].is_some());
+            let groups = segments.iter().filter_map(|segment| segment.group(target));
+            own.then(|| Filters::merged(groups.map(|group| group.prefilter.filters())))
+        });
+        let text_is_measured = sets.iter().any(|set| measures_text(set));
+        let inner =
+            Inner { segments, filters, identifier, zip_passwords, fingerprint, text_is_measured };
         Ok(Engine { inner: Arc::new(inner) })
     }
 
@@ -353,8 +226,8 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         let mut stats = EngineStats::default();
         for segment in &self.inner.segments {
-            stats.n_signatures += segment.set.len();
-            for group in segment.groups.iter().flatten() {
+            stats.n_signatures += segment.tables.set.len();
+            for group in segment.tables.groups.iter().flatten() {
                 stats.n_triggers += group.prefilter.n_triggers();
                 stats.n_always += group.always.len();
                 stats.prefilter_bytes += group.prefilter.memory();
@@ -367,8 +240,8 @@ impl Engine {
     /// the signature came from an officially signed container.
     pub fn reported_name(&self, segment: usize, id: SigId) -> String {
         let Some(segment) = self.inner.segments.get(segment) else { return String::new() };
-        let mut name = String::from_utf8_lossy(&segment.set.name(id)).into_owned();
-        if !segment.set.origin(id).is_some_and(|origin| origin.official) {
+        let mut name = String::from_utf8_lossy(&segment.tables.set.name(id)).into_owned();
+        if !segment.tables.set.origin(id).is_some_and(|origin| origin.official) {
             name.push_str(".UNOFFICIAL");
         }
         name
@@ -376,7 +249,7 @@ impl Engine {
 
     /// Where the signature of a hit was defined.
     pub fn origin(&self, segment: usize, id: SigId) -> Option<Origin<'_>> {
-        self.inner.segments.get(segment)?.set.origin(id)
+        self.inner.segments.get(segment)?.tables.set.origin(id)
     }
 
     /// The type of a buffer by its first bytes, from the magic in force.
@@ -422,11 +295,11 @@ impl Engine {
         layer.chain().any(|layer| {
             self.inner.segments.iter().any(|segment| {
                 DigestKind::ALL.into_iter().any(|kind| {
-                    let index = segment.allowed.of(kind);
+                    let index = segment.tables.allowed.of(kind);
                     let len = layer.bytes().len();
                     index.may_hold(len)
                         && index
-                            .find(segment.set.allowed(kind), layer.digest(kind), len)
+                            .find(segment.tables.set.allowed(kind), layer.digest(kind), len)
                             .iter()
                             .any(Option::is_some)
                 })
@@ -436,18 +309,18 @@ impl Engine {
 
     /// What a hit leaves open: then its signature may match, and may not.
     pub fn undecided(&self, hit: &Hit) -> Option<Undecided> {
-        let set = &self.inner.segments.get(hit.segment)?.set;
+        let set = &self.inner.segments.get(hit.segment)?.tables.set;
         let SigKind::Logical = hit.id.kind() else { return None };
         let logical = set.logical(hit.id.index())?;
         if logical.runs_program {
             return Some(Undecided::Program);
         }
-        icon::is_asked_for(logical.block).then_some(Undecided::Icon)
+        hit.icon_open.then_some(Undecided::Icon)
     }
 
     /// The type that a hit wants its layer to be scanned again as, if it does.
     pub fn handler(&self, hit: &Hit) -> Option<FileType> {
-        let set = &self.inner.segments.get(hit.segment)?.set;
+        let set = &self.inner.segments.get(hit.segment)?.tables.set;
         match hit.id.kind() {
             SigKind::Logical => set.logical(hit.id.index())?.block.handler,
             _ => None,
@@ -462,7 +335,7 @@ impl Engine {
     /// Whether layers are to be searched before what is inside them is opened,
     /// because a database asks for it.
     pub fn is_raw_first(&self) -> bool {
-        self.inner.segments.iter().any(|segment| segment.set.is_raw_first())
+        self.inner.segments.iter().any(|segment| segment.tables.set.is_raw_first())
     }
 
     /// Appends to `hits` every signature of container metadata that matches
@@ -479,7 +352,7 @@ impl Engine {
         hits: &mut Vec<Hit>,
     ) -> Result<(), Interrupted> {
         for (at, segment) in self.inner.segments.iter().enumerate() {
-            segment.containers.scan(&segment.set, container, entry, meter, |id| {
+            segment.containers.scan(&segment.tables.set, container, entry, meter, |id| {
                 // Entries are judged before what their bytes hold.
                 let order = Order {
                     stage: 0,
@@ -491,7 +364,7 @@ impl Engine {
                     // Indexes are below 2^29.
                     index: id.index() as u32,
                 };
-                hits.push(Hit { segment: at, id, span: None, order });
+                hits.push(Hit { segment: at, id, span: None, order, icon_open: false });
             })?;
         }
         Ok(())
@@ -538,16 +411,7 @@ impl Engine {
             return Ok(());
         }
         let from = hits.len();
-        let file_size = self.file_size(layer, look);
-        let mut result = Ok(());
-        for (at, segment) in self.inner.segments.iter().enumerate() {
-            let (scratch, hits) = (&mut *scratch, &mut *hits);
-            let mut scan = Scan { segment, at, layer, look, file_size, scratch, meter, hits };
-            result = scan.run();
-            if result.is_err() {
-                break;
-            }
-        }
+        let result = self.search(layer, look, scratch, meter, hits);
         hits[from..].sort_by_key(|hit| hit.order);
         result
     }
@@ -562,6 +426,72 @@ impl Engine {
         let is_text = look == Look::Text && !is_html(layer);
         let raw = is_text && !self.inner.text_is_measured;
         (if raw { layer.raw_bytes() } else { layer.bytes() }).len() as u64
+    }
+
+    fn search(
+        &self,
+        layer: &Layer<'_>,
+        look: Look,
+        scratch: &mut Scratch,
+        meter: &dyn Meter,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(), Interrupted> {
+        let segments = &self.inner.segments;
+        let file_size = self.file_size(layer, look);
+        let each = || segments.iter().map(|segment| &**segment).enumerate();
+        for (at, segment) in each() {
+            let hits = &mut *hits;
+            Scan { segment, at, layer, look, file_size, scratch, meter, hits }.tables()?;
+        }
+        let target = look.target(layer.file_type()).unwrap_or(Target::ANY);
+        let own = self.inner.filters[target.index()].as_ref();
+        let Some(filters) = own.or(self.inner.filters[0].as_ref()) else { return Ok(()) };
+        let Scratch { seen, live, buffers, .. } = &mut *scratch;
+        live.clear();
+        let mut check = |segment: usize, user: &User, at: usize| match segments.get(segment) {
+            Some(segment) => fit(segment, layer, file_size, user, at, buffers, meter),
+            None => Fit::Never,
+        };
+        let prefilter = |at: usize| Some(&segments.get(at)?.group(target)?.prefilter);
+        let sieve = Sieve { filters, n_segments: segments.len(), prefilter: &prefilter };
+        sieve.find(layer.bytes(), seen, meter, &mut check, live)?;
+        for (at, segment) in each() {
+            let Some(group) = segment.group(target) else { continue };
+            let signature = |&number: &u32| (at, SigRef::from_number(number));
+            live.extend(group.always.iter().map(signature));
+            // Only a raw picture has a hash, and only if one is asked for.
+            if !group.pictures.is_empty()
+                && look == Look::Raw
+                && let Some(hash) = layer.picture_hash()
+            {
+                let key = picture_key(hash);
+                let first = group.pictures.partition_point(|&[a, b, _]| [a, b] < key);
+                let same = group.pictures.get(first..).unwrap_or_default().iter();
+                let same = same.take_while(|&&[a, b, _]| [a, b] == key);
+                live.extend(same.map(|[_, _, number]| signature(number)));
+            }
+        }
+        live.sort_unstable();
+        live.dedup();
+        let meter = Counting::new(meter);
+        let mut next = 0;
+        for (at, segment) in each() {
+            let hits = &mut *hits;
+            let mut scan =
+                Scan { segment, at, layer, look, file_size, scratch, meter: &meter, hits };
+            scan.scratch.yara.clear();
+            while let Some(&(owner, signature)) = scan.scratch.live.get(next)
+                && owner == at
+            {
+                next += 1;
+                let n_hits = scan.hits.len();
+                let result = scan.signature(signature);
+                let n_hits = scan.hits.len() - n_hits;
+                scan.scratch.tally.add(at, signature, n_hits, meter.take());
+                result?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -592,7 +522,8 @@ impl<'e, 's> Scan<'e, 's> {
 }
 
 impl Scan<'_, '_> {
-    fn run(&mut self) -> Result<(), Interrupted> {
+    /// Looks up what stands in tables.
+    fn tables(&mut self) -> Result<(), Interrupted> {
         if self.look != Look::Text {
             self.hashes()?;
         }
@@ -602,42 +533,22 @@ impl Scan<'_, '_> {
         if self.look == Look::Raw {
             self.certificates();
         }
-        let target = self.look.target(self.layer.file_type()).unwrap_or(Target::ANY);
-        let Some(group) = self.segment.group(target) else { return Ok(()) };
-        let Scratch { seen, live, yara, buffers, .. } = &mut *self.scratch;
-        live.clear();
-        yara.clear();
-        let (segment, layer, file_size) = (self.segment, self.layer, self.file_size);
-        let mut check = |user: &User, at: usize| fit(segment, layer, file_size, user, at, buffers);
-        group.prefilter.find(layer.bytes(), seen, self.meter, &mut check, live)?;
-        live.extend_from_slice(&group.always);
-        // Only a raw picture has a hash, and only if one is asked for.
-        if !group.pictures.is_empty()
-            && self.look == Look::Raw
-            && let Some(hash) = self.layer.picture_hash()
-            && let Some(signatures) = group.pictures.get(&hash)
-        {
-            live.extend_from_slice(signatures);
-        }
-        live.sort_unstable();
-        live.dedup();
-        for at in 0..self.scratch.live.len() {
-            if let Some(index) = self.scratch.live[at].as_yara() {
-                self.yara(index)?;
-                continue;
-            }
-            let (index, logical) = self.scratch.live[at].unpack();
-            if logical {
-                self.logical(index)?;
-            } else {
-                self.body(index)?;
-            }
-        }
         Ok(())
     }
 
+    /// Looks at a signature whole.
+    fn signature(&mut self, signature: SigRef) -> Result<(), Interrupted> {
+        if let Some(index) = signature.as_yara() {
+            return self.yara(index);
+        }
+        match signature.unpack() {
+            (index, true) => self.logical(index),
+            (index, false) => self.body(index),
+        }
+    }
+
     fn hit(&mut self, id: SigId, span: Option<Range<usize>>, order: Order) {
-        self.hits.push(Hit { segment: self.at, id, span, order });
+        self.hits.push(Hit { segment: self.at, id, span, order, icon_open: false });
     }
 
     fn order(&self, stage: u8, target: Target, index: usize) -> Order {
@@ -656,15 +567,15 @@ impl Scan<'_, '_> {
     fn hashes(&mut self) -> Result<(), Interrupted> {
         let bytes = self.layer.bytes();
         for (stage, kind) in DigestKind::ALL.into_iter().enumerate() {
-            let index = self.segment.hashes.of(kind);
+            let index = self.segment.tables.hashes.of(kind);
             if !index.may_hold(bytes.len()) {
                 continue;
             }
             self.meter.tick(bytes.len() as u64)?;
-            let columns = self.segment.set.hashes(kind);
+            let columns = self.segment.tables.set.hashes(kind);
             let rows = index.find(columns, self.layer.digest(kind), bytes.len());
             for row in rows.into_iter().flatten() {
-                let id = self.segment.set.hash_id(kind, row);
+                let id = self.segment.tables.set.hash_id(kind, row);
                 let mut order = self.order(1, Target::ANY, row);
                 order.window = stage;
                 self.hit(id, Some(0..bytes.len()), order);
@@ -677,7 +588,7 @@ impl Scan<'_, '_> {
     fn certificates(&mut self) {
         let segment = self.segment;
         let mut found = Vec::new();
-        certificate::scan(&segment.set, self.layer, |id| found.push(id));
+        certificate::scan(&segment.tables.set, self.layer, |id| found.push(id));
         for id in found {
             let order = self.order(5, Target::ANY, id.index());
             self.hit(id, None, order);
@@ -690,7 +601,7 @@ impl Scan<'_, '_> {
     /// such hash is loaded.
     fn part_hashes(&mut self) -> Result<(), Interrupted> {
         let segment = self.segment;
-        let [section_index, import_index] = &segment.parts;
+        let [section_index, import_index] = &segment.tables.parts;
         if section_index.is_empty() && import_index.is_empty() {
             return Ok(());
         }
@@ -742,10 +653,10 @@ impl Scan<'_, '_> {
             }
             self.meter.tick(bytes.len() as u64)?;
             let digest = digest_of(kind, bytes);
-            let columns = self.segment.set.part_hashes(part, kind);
+            let columns = self.segment.tables.set.part_hashes(part, kind);
             for row in index.find(columns, &digest[..kind.len()], bytes.len()).into_iter().flatten()
             {
-                let id = self.segment.set.part_hash_id(part, kind, row);
+                let id = self.segment.tables.set.part_hash_id(part, kind, row);
                 let mut order = self.order(3 + part as u8, Target::ANY, row);
                 (order.at, order.window) = (span.map_or(0, |s| s.start), window);
                 self.hit(id, span.cloned(), order);
@@ -775,7 +686,7 @@ impl Scan<'_, '_> {
 
     fn body(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
-        let Some(body) = segment.set.body(index) else { return Ok(()) };
+        let Some(body) = segment.tables.set.body(index) else { return Ok(()) };
         let found = self.search(body.pattern, body.offset, Want::First)?;
         if let Some((start, end)) = found.first {
             let mut order = self.order(0, body.target, index);
@@ -790,26 +701,31 @@ impl Scan<'_, '_> {
 
     fn logical(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
-        let Some(logical) = segment.set.logical(index) else { return Ok(()) };
-        if !applies(self.layer, self.file_size, logical.block)
-            || !icon::may_fit(&segment.set, self.layer, logical.block)
-        {
+        let Some(logical) = segment.tables.set.logical(index) else { return Ok(()) };
+        if !applies(self.layer, self.file_size, logical.block) {
             return Ok(());
         }
         let mut results = std::mem::take(&mut self.scratch.results);
         let holds = self.evaluate(logical, &mut results);
-        if holds == Ok(true) {
-            let span = results.iter().flatten().find_map(|found| found.first);
-            let order = self.order(2, logical.block.target, index);
-            self.hit(logical.id, span.map(|(start, end)| start..end), order);
-        }
+        let span = results.iter().flatten().find_map(|found| found.first);
         self.scratch.results = results;
-        holds.map(|_| ())
+        if !holds? {
+            return Ok(());
+        }
+        // Pictures cost more than patterns, so they come last.
+        let fit = icon::fits(&segment.tables.set, self.layer, logical.block, self.meter)?;
+        if fit != Likeness::No {
+            let order = self.order(2, logical.block.target, index);
+            let span = span.map(|(start, end)| start..end);
+            let icon_open = fit == Likeness::Open;
+            self.hits.push(Hit { segment: self.at, id: logical.id, span, order, icon_open });
+        }
+        Ok(())
     }
 
     fn yara(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
-        let Some(rule) = segment.set.yara_rule(index) else { return Ok(()) };
+        let Some(rule) = segment.tables.set.yara_rule(index) else { return Ok(()) };
         if let Some(held) = self.yara_holds(index)? {
             let order = self.order(3, Target::ANY, index);
             self.hit(rule.id, held.span.map(|(start, end)| start..end), order);
@@ -826,7 +742,7 @@ impl Scan<'_, '_> {
         let entry_point = self.layer.headers().sound().map_or(0, Executable::entry);
         let view = yara::View { bytes, raw, entry_point };
         let Scratch { yara: state, buffers, .. } = &mut *self.scratch;
-        let (set, regexes) = (&segment.set, &segment.regexes);
+        let (set, regexes) = (&segment.tables.set, &segment.regexes);
         yara::holds(set, regexes, index, view, state, buffers, self.meter)
     }
 }
@@ -887,13 +803,14 @@ fn fit(
     user: &User,
     at: usize,
     buffers: &mut Buffers,
+    meter: &dyn Meter,
 ) -> Fit {
     if user.signature.as_yara().is_some() {
         return Fit::Yes;
     }
     let (index, logical) = user.signature.unpack();
     let (offset, pattern, place) = if logical {
-        let Some(logical) = segment.set.logical(index) else { return Fit::Never };
+        let Some(logical) = segment.tables.set.logical(index) else { return Fit::Never };
         if !applies(layer, file_size, logical.block) {
             return Fit::Never;
         }
@@ -906,14 +823,14 @@ fn fit(
             _ => return Fit::Yes,
         }
     } else {
-        let Some(body) = segment.set.body(index) else { return Fit::Never };
+        let Some(body) = segment.tables.set.body(index) else { return Fit::Never };
         let Some(place) = user.place else { return Fit::Yes };
         (body.offset, body.pattern, place)
     };
     let Some(allowed) = starts_in(offset, layer) else { return Fit::Never };
     let within = |starts: RangeInclusive<usize>| allowed.meet(&starts);
     let part = (usize::from(place.part), place.before);
-    let stands = verify::stands_around(pattern, part, at, layer.bytes(), within, buffers);
+    let stands = verify::stands_around(pattern, part, at, layer.bytes(), within, buffers, meter);
     if stands { Fit::Yes } else { Fit::No }
 }
 

@@ -22,12 +22,13 @@ use quahog_sig::{SigId, SigKind, SignatureSet, words};
 use crate::certificate::Known;
 use crate::context::{Layer, Look, PartEntry};
 use crate::digest::digest_of;
-use crate::engine::{Engine, Scan, Scratch, Segment, Undecided, headers_fit, intermediates_fit};
-use crate::icon;
+use crate::engine::{Engine, Scan, Scratch, Undecided, headers_fit, intermediates_fit};
+use crate::icon::{self, Likeness};
 use crate::literal;
 use crate::meter::{Interrupted, Meter};
 use crate::offset::{Starts, starts_in};
 use crate::plan::{self, Needle, Planned};
+use crate::segment::Segment;
 use crate::verify::{Found, Want};
 use crate::yara;
 
@@ -298,10 +299,17 @@ impl Explainer<'_, '_> {
             return Ok(self.out_of_scope(block.target));
         };
         facts.extend(block_facts(self.layer, self.scan.file_size, block));
+        let mut fit = Likeness::Yes;
         if icon::is_asked_for(block) {
-            let may = icon::may_fit(self.segment.signatures(), self.layer, block);
-            let text = if may { "it has icons" } else { "there are no icons to compare" };
-            facts.push(Fact::new(may, text));
+            fit = icon::fits(self.segment.signatures(), self.layer, block, self.scan.meter)?;
+            let measured = self.layer.icons().0.metrics.iter().map(ToString::to_string);
+            let measured: Vec<_> = measured.collect();
+            let text = match fit {
+                Likeness::Yes => "an icon is like one of those".to_owned(),
+                _ if measured.is_empty() => "it has no icon to compare".to_owned(),
+                _ => format!("its icons are like none of those: {}", measured.join(", ")),
+            };
+            facts.push(Fact::new(fit != Likeness::No, text));
         }
         let applies = facts.iter().all(|fact| fact.holds);
         let mut results = Vec::new();
@@ -328,8 +336,8 @@ impl Explainer<'_, '_> {
         let mut explanation = conclude(holds && applies, facts);
         let open = if logical.runs_program {
             Some((Undecided::Program, "a program would decide, which quahog does not execute"))
-        } else if icon::is_asked_for(block) {
-            Some((Undecided::Icon, "an icon would decide, and quahog does not compare icons"))
+        } else if fit == Likeness::Open {
+            Some((Undecided::Icon, "an icon would decide, and there are more than are looked at"))
         } else {
             None
         };

@@ -37,12 +37,15 @@
 mod context;
 mod engine;
 mod identify;
+pub mod image;
 mod meter;
 
 pub mod exe;
 mod logic;
 
 pub mod explain;
+
+mod stats;
 
 mod certificate;
 mod cost;
@@ -53,6 +56,7 @@ mod literal;
 mod offset;
 mod plan;
 mod prefilter;
+mod segment;
 #[allow(unsafe_code)]
 mod simd;
 mod verify;
@@ -61,9 +65,22 @@ mod yara;
 pub use crate::context::{Layer, Look, PartEntry, PictureHasher};
 pub use crate::cost::{Cost, costs};
 pub use crate::engine::{
-    BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Segment, Undecided,
-    is_weak,
+    BuildError, Engine, EngineStats, Fingerprint, Hit, MIN_LAYER, Scratch, Undecided, is_weak,
 };
 pub use crate::identify::Inside;
 pub use crate::lists::{Link, LinkAlert, LinkKind, LinkOptions};
 pub use crate::meter::{Interrupted, Meter, RegexLimits, Unmetered};
+pub use crate::segment::Segment;
+pub use crate::stats::SignatureCost;
+
+/// What fuzz targets reach of the inside.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Asserts that the vector twins of the probes find what the loops find; the
+    /// filter has a power of two of words, and the range lies in the block.
+    pub fn assert_twins(filter: &[u32], block: &[u8], range: std::ops::Range<usize>) {
+        #[cfg(target_arch = "x86_64")]
+        crate::simd::assert_twins(filter, block, range);
+    }
+}

@@ -143,6 +143,11 @@ impl Scan<'_, '_> {
             Some(None) => {}
         }
         let Some(sub) = logical.subsignature(id) else { return Ok(Found::default()) };
+        // What asks for itself has not matched. No set says so, but a damaged
+        // image may.
+        if let Some(place) = results.get_mut(id) {
+            *place = Some(Found::default());
+        }
         let found = match sub {
             Subsignature::Hex { offset, pattern, second } => {
                 if let Some(Subsignature::Macro(next)) = logical.subsignature(id + 1) {
@@ -282,9 +287,8 @@ impl Scan<'_, '_> {
         hits.sort_unstable();
         let mut members = Vec::new();
         let segment = self.segment;
-        let group = segment.macros.get(&(target, next.group));
-        for &index in group.into_iter().flatten() {
-            if let Some(body) = segment.set.body(index as usize) {
+        for index in segment.members(target, next.group) {
+            if let Some(body) = segment.tables.set.body(index) {
                 self.collect(body.pattern, Offset::ANY, &mut members)?;
             }
         }

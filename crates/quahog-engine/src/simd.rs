@@ -12,6 +12,8 @@ use crate::prefilter::probe::Candidate;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::Vectors;
+#[cfg(all(fuzzing, target_arch = "x86_64"))]
+pub(crate) use x86_64::assert_twins;
 
 /// Proof that this CPU has vectors that are worth their while: none is known
 /// for this architecture.
@@ -62,7 +64,7 @@ mod x86_64 {
     };
     use std::ops::Range;
 
-    use crate::prefilter::probe::{Candidate, FACTORS, FOLD, MAX_BITS};
+    use crate::prefilter::probe::{Candidate, FACTORS, FOLD, MASK, MAX_BITS};
 
     /// Proof that this CPU has the vectors: only [`Vectors::detect`] makes one.
     #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -170,8 +172,7 @@ mod x86_64 {
             let count = _mm512_and_si512(_mm512_srl_epi32(hash, shift(by)), low);
             _mm512_sllv_epi32(one, count)
         };
-        let first = MAX_BITS - filter.bits;
-        let mask = _mm512_or_si512(bit(first), bit(first + 5));
+        let mask = _mm512_or_si512(bit(MASK), bit(MASK + 5));
         u32::from(_mm512_cmpeq_epi32_mask(_mm512_and_si512(word, mask), mask))
     }
 
@@ -272,8 +273,7 @@ mod x86_64 {
             let count = _mm256_and_si256(_mm256_srl_epi32(hash, shift(by)), low);
             _mm256_sllv_epi32(one, count)
         };
-        let first = MAX_BITS - filter.bits;
-        let mask = _mm256_or_si256(bit(first), bit(first + 5));
+        let mask = _mm256_or_si256(bit(MASK), bit(MASK + 5));
         let same = _mm256_cmpeq_epi32(_mm256_and_si256(word, mask), mask);
         _mm256_movemask_ps(_mm256_castsi256_ps(same)) as u32 // 8 bits
     }
@@ -356,10 +356,33 @@ mod x86_64 {
         at..range.end
     }
 
+    /// Asserts that every twin of this CPU finds in a block what the loops find.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn assert_twins(filter: &[u32], block: &[u8], range: Range<usize>) {
+        use crate::prefilter::probe;
+        for twin in [Vectors::detect(), Vectors::detect_avx2()] {
+            let Some(twin) = twin else {
+                println!("skipped: this CPU has no such vectors");
+                continue;
+            };
+            let at = format!("{range:?} of {} bytes, {} words", block.len(), filter.len());
+            let (mut expected, mut found) = (Vec::new(), Vec::new());
+            probe::long(filter, block, range.clone(), &mut expected);
+            let left = twin.long(filter, block, range.clone(), &mut found);
+            probe::long(filter, block, left, &mut found);
+            assert_eq!(found, expected, "long, {at}");
+            expected.clear();
+            found.clear();
+            probe::short(filter, block, range.clone(), &mut expected);
+            let left = twin.short(filter, block, range.clone(), &mut found);
+            probe::short(filter, block, left, &mut found);
+            assert_eq!(found, expected, "short, {at}");
+        }
+    }
+
     #[cfg(test)]
     mod tests {
         use super::*;
-        use crate::prefilter::probe;
 
         /// Bytes and words that look random and are always the same.
         fn noise(n: usize, mut seed: u64) -> Vec<u64> {
@@ -374,32 +397,14 @@ mod x86_64 {
 
         #[test]
         fn twins_find_what_the_loops_find() {
-            let twins = [Vectors::detect(), Vectors::detect_avx2()];
             let bytes: Vec<u8> = noise(700, 7).into_iter().flat_map(u64::to_le_bytes).collect();
-            for (bits, twin) in
-                [1, 3, 8, 12, 20].into_iter().flat_map(|bits| twins.map(|twin| (bits, twin)))
-            {
-                let Some(twin) = twin else {
-                    println!("skipped: this CPU has no such vectors");
-                    continue;
-                };
-                let filter: Vec<u32> =
-                    noise(1 << bits, 99).into_iter().map(|n| (n & n >> 20) as u32).collect();
+            for bits in [1, 3, 8, 12, 20] {
+                let words = noise(1 << bits, 99).into_iter();
+                let filter: Vec<u32> = words.map(|n| (n & n >> 20) as u32).collect();
                 for (from, to, len) in
                     [(0, 5_600, 5_600), (3, 200, 203), (17, 300, 301), (0, 3, 9), (8, 8, 8)]
                 {
-                    let haystack = &bytes[..len];
-                    let (mut expected, mut found) = (Vec::new(), Vec::new());
-                    probe::long(&filter, haystack, from..to, &mut expected);
-                    let left = twin.long(&filter, haystack, from..to, &mut found);
-                    probe::long(&filter, haystack, left, &mut found);
-                    assert_eq!(found, expected, "long {bits} {from}..{to} of {len}");
-                    expected.clear();
-                    found.clear();
-                    probe::short(&filter, haystack, from..to, &mut expected);
-                    let left = twin.short(&filter, haystack, from..to, &mut found);
-                    probe::short(&filter, haystack, left, &mut found);
-                    assert_eq!(found, expected, "short {bits} {from}..{to} of {len}");
+                    assert_twins(&filter, &bytes[..len], from..to);
                 }
             }
         }

@@ -160,6 +160,9 @@ pub enum ErrorKind {
     /// The metrics of an icon are not 124 digits, or of another size.
     #[error("icon metrics must be 124 digits of size 10, 18 or 20")]
     IconMetrics,
+    /// A number among the metrics of an icon that no icon of that size has.
+    #[error("no icon of this size has such metrics")]
+    IconRange,
     /// A distance between picture hashes other than 0.
     #[error("distance of a picture hash must be 0")]
     ImageDistance,
@@ -285,6 +288,7 @@ impl ErrorKind {
             ErrorKind::HexDigit => "hex-digit",
             ErrorKind::HashLength => "hash-length",
             ErrorKind::IconMetrics => "icon-metrics",
+            ErrorKind::IconRange => "icon-range",
             ErrorKind::ImageDistance => "image-distance",
             ErrorKind::IdentifierUnknown => "identifier-unknown",
             ErrorKind::Level => "level",

@@ -249,7 +249,7 @@ impl SetBuilder {
             Record::Simple(record) => self.simple(line, &record),
         };
         if !matches!(admission, Ok(Admission::Admitted | Admission::Odd(_))) {
-            self.columns.code.truncate(code);
+            self.columns.code.to_mut().truncate(code);
             self.columns.subs.truncate(subs);
             self.columns.n_pcres = pcres;
         }
@@ -350,7 +350,7 @@ impl SetBuilder {
             !special && (target == Target::ANY || (target == Target::PE && offset.is_fixed()));
         let rules = Rules { three_plain_bytes, filtered: target.is_filtered(), ..Rules::default() };
         let start = self.columns.code.len();
-        body.compile(&rules, &mut self.columns.code)
+        body.compile(&rules, self.columns.code.to_mut())
             .map_err(|e| e.shifted(pattern.span.start()))?;
         let is_static = !special
             && matches!(target, Target::ANY | Target::PE)
@@ -439,7 +439,7 @@ impl SetBuilder {
             Err(skip) => return Ok(Admission::Skipped(skip)),
         };
         let start = self.columns.code.len();
-        let n_subs = expression(line.format, record, &mut self.columns.code)?;
+        let n_subs = expression(line.format, record, self.columns.code.to_mut())?;
         let expression = CodeRange::new(start, self.columns.code.len());
         let block = match Block::parse(record)? {
             Ok(block) => block,
@@ -450,7 +450,7 @@ impl SetBuilder {
         let mut unsupported = None;
         for (index, &field) in record.subsignatures.iter().enumerate() {
             match self.subsignature(field, index, block.target) {
-                Ok(row) => self.columns.subs.push(row),
+                Ok(row) => self.columns.subs.push(&row),
                 Err(e) if matches!(e.kind(), ErrorKind::Unsupported(_)) => {
                     unsupported = unsupported.or(Some(e));
                 }
@@ -498,7 +498,7 @@ impl SetBuilder {
             return Err(record.magic.error(ErrorKind::HexDigit));
         }
         let start = self.columns.code.len();
-        body.compile(&Rules::default(), &mut self.columns.code).map_err(place)?;
+        body.compile(&Rules::default(), self.columns.code.to_mut()).map_err(place)?;
         let code = CodeRange::new(start, self.columns.code.len());
         self.columns.magics.push(MagicRow { kind, offset, code, file_type });
         Ok(Admission::Admitted)
@@ -576,7 +576,7 @@ impl SetBuilder {
     /// A subsignature that keeps what it says in the arena.
     fn coded(&mut self, kind: SubKind, encode: impl FnOnce(&mut Vec<u8>)) -> SubRow {
         let start = self.columns.code.len();
-        encode(&mut self.columns.code);
+        encode(self.columns.code.to_mut());
         let code = CodeRange::new(start, self.columns.code.len());
         SubRow { offset: Offset::ANY, code, second: None, kind }
     }
@@ -584,7 +584,7 @@ impl SetBuilder {
     fn pcre(&mut self, field: Field<'_>, index: usize, target: Target) -> Result<SubRow, Error> {
         let pcre = ast::Pcre::parse(field)?;
         let start = self.columns.code.len();
-        let (mut offset, flags) = check_pcre(&pcre, index, target, &mut self.columns.code)?;
+        let (mut offset, flags) = check_pcre(&pcre, index, target, self.columns.code.to_mut())?;
         match offset.base {
             // A regular expression takes it for `*`, as in clamscan 1.4.6.
             Base::VersionInfo => offset = Offset::ANY,
@@ -593,7 +593,7 @@ impl SetBuilder {
         }
         let trigger = CodeRange::new(start, self.columns.code.len());
         let start = self.columns.code.len();
-        self.columns.code.extend_from_slice(pcre.regex.text);
+        self.columns.code.to_mut().extend_from_slice(pcre.regex.text);
         let text = CodeRange::new(start, self.columns.code.len());
         let kind = SubKind::Pcre { flags: flags.bits(), index: self.columns.n_pcres };
         self.columns.n_pcres += 1;
@@ -614,7 +614,7 @@ impl SetBuilder {
             if rewritten { Error::new(e.kind(), span) } else { e.shifted(span.start()) }
         };
         let body = body::parse(text).map_err(place)?;
-        body.compile(rules, &mut self.columns.code).map_err(place)?;
+        body.compile(rules, self.columns.code.to_mut()).map_err(place)?;
         Ok(start..self.columns.code.len())
     }
 }

@@ -31,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 pub mod database;
+pub mod image;
 pub mod live;
 pub mod scan;
 
@@ -38,7 +39,7 @@ pub mod manual;
 
 pub use quahog_content::{Limits, Shortfall};
 pub use quahog_cvd as cvd;
-pub use quahog_engine::{BuildError, Engine, EngineStats, Fingerprint};
+pub use quahog_engine::{BuildError, Engine, EngineStats, Fingerprint, Segment};
 pub use quahog_sig as sig;
 pub use quahog_sig::Capability;
 

@@ -9,11 +9,13 @@ use super::options::FileOptions;
 
 /// The four lists of patterns. As in clamscan they are searched in the path as
 /// it is shown, anywhere in it, and case counts.
+#[derive(Default)]
 pub(super) struct Filter {
     files: Pair,
     folders: Pair,
 }
 
+#[derive(Default)]
 struct Pair {
     exclude: RegexSet,
     include: RegexSet,

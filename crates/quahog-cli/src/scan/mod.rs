@@ -8,7 +8,7 @@
 mod options;
 
 mod filter;
-mod paths;
+pub(crate) mod paths;
 
 mod json;
 mod lines;
@@ -23,7 +23,7 @@ use quahog::{Completeness, Live, ScanReport, Scanner, Settings, Verdict};
 use rayon::prelude::*;
 
 use crate::console::{Console, escape, message, reason};
-use crate::databases::{self, Source};
+use crate::databases;
 use crate::{Exit, files};
 
 pub(crate) use options::Options;
@@ -43,8 +43,7 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
     });
     let log = log.transpose()?;
 
-    let source = Source::choose(&options.database);
-    let Some((engine, refused)) = databases::engine(&options.databases, &source, console)? else {
+    let Some((engine, refused)) = databases::engine(&options.databases, console)? else {
         return Ok(Exit::Error);
     };
     let mut run = Run { options, console, log, totals: Totals::default() };

@@ -32,11 +32,8 @@ pub(crate) struct Options {
     /// current folder if none is given
     #[arg(value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
-    /// A database or a folder of databases; may be given more than once
-    #[arg(short, long, value_name = "PATH", help_heading = "Databases")]
-    pub(super) database: Vec<PathBuf>,
     #[command(flatten)]
-    pub(super) databases: databases::LoadOptions,
+    pub(super) databases: databases::EngineOptions,
     #[command(flatten)]
     pub(super) files: FileOptions,
     #[command(flatten)]

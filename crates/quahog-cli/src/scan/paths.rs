@@ -19,14 +19,14 @@ use crate::files::IRREGULAR;
 
 /// What is looked at, by its name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Name {
+pub(crate) enum Name {
     Path(PathBuf),
     Stdin,
 }
 
 impl Name {
     /// As it stands in a line, before it is escaped.
-    pub(super) fn shown(&self) -> &OsStr {
+    pub(crate) fn shown(&self) -> &OsStr {
         match self {
             Name::Path(path) => path.as_os_str(),
             Name::Stdin => OsStr::new("stdin"),
@@ -36,7 +36,7 @@ impl Name {
 
 /// Something that the walk came to.
 #[derive(Debug)]
-pub(super) enum Met {
+pub(crate) enum Met {
     /// It is to be looked at.
     File(Name),
     /// It is passed over, and why.
@@ -46,7 +46,7 @@ pub(super) enum Met {
 }
 
 /// The walk over everything that was named.
-pub(super) struct Paths {
+pub(crate) struct Paths {
     named: vec::IntoIter<Name>,
     /// The folders that the walk is in, the outermost first.
     open: Vec<Folder>,
@@ -67,6 +67,9 @@ struct Folder {
 
 /// Device and number of a folder.
 type Identity = (u64, u64);
+
+/// Folders inside each other that `bench` goes down to.
+const MAX_DEPTH: usize = 64;
 
 impl Paths {
     /// # Errors
@@ -99,6 +102,23 @@ impl Paths {
             max_depth: usize::try_from(files.max_dir_recursion).unwrap_or(usize::MAX),
             directories: 0,
         })
+    }
+
+    /// These files, and all that lies in these folders and below.
+    pub(crate) fn below(paths: &[PathBuf]) -> Paths {
+        let named: Vec<Name> = paths.iter().map(|path| Name::Path(path.clone())).collect();
+        Paths {
+            named: named.into_iter(),
+            open: Vec::new(),
+            filter: Filter::default(),
+            recursive: true,
+            cross_fs: true,
+            // Named ones only, as `scan` does by default.
+            follow_folders: 1,
+            follow_files: 1,
+            max_depth: MAX_DEPTH,
+            directories: 0,
+        }
     }
 
     /// How many folders were entered.

@@ -1,4 +1,4 @@
-//! `info`, `unpack`, `completions` and `man`.
+//! `info`, `unpack`, `compile`, `bench`, `completions` and `man`.
 
 use std::fs;
 use std::path::Path;
@@ -174,4 +174,75 @@ fn the_mails_are_small_and_described() {
             assert!(entry.metadata().unwrap().len() < 4096, "{name}");
         }
     }
+}
+
+#[test]
+fn an_image_scans_as_its_databases_do() {
+    let folder = Folder::with_database();
+    folder.write("mail", "From: a@a.example\n\nalpha\n");
+    let done = folder.quahog("compile -d db --out set.qhi");
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
+    assert!(done.out.starts_with("set.qhi: "), "{done:?}");
+    let by_image = folder.quahog("scan --json --image set.qhi mail");
+    let by_database = folder.quahog("scan --json -d db mail");
+    assert_eq!(by_image.code, Some(1));
+    assert_eq!(by_image.out, by_database.out);
+    assert_eq!(folder.quahog("explain --image set.qhi -s Test.Alpha mail").code, Some(0));
+
+    let info = folder.quahog("info set.qhi");
+    assert_eq!(info.code, Some(0), "{info:?}");
+    assert!(info.out.contains("\nFormat: 1\n") && info.out.contains("\nSources: "), "{info:?}");
+    for option in ["-d db", "--detect-pua", "--strict", "--state x", "--phishing-sigs=no"] {
+        let done = folder.quahog(&format!("scan --image set.qhi {option} mail"));
+        assert_eq!(done.code, Some(2), "{option}: {done:?}");
+    }
+}
+
+#[test]
+fn an_image_that_cannot_be_trusted_is_refused() {
+    let folder = Folder::with_database();
+    folder.write("mail", "alpha\n");
+    folder.quahog("compile -d db --out set.qhi");
+    let scan = |image: &str, why: &str| {
+        let done = folder.quahog(&format!("scan --image {image} mail"));
+        assert_eq!((done.code, done.out.as_str()), (Some(2), ""), "{image}: {done:?}");
+        assert!(done.err.contains(why), "{image}: {done:?}");
+    };
+    scan("none.qhi", "No such file");
+    scan("mail", "no engine image");
+    scan("db", "no regular file");
+    let mut image = fs::read(folder.path("set.qhi")).unwrap();
+    folder.write("cut.qhi", &image[..image.len() - 100]);
+    scan("cut.qhi", "cut off");
+    let last = image.len() - 1;
+    image[last] ^= 1;
+    folder.write("damaged.qhi", &image);
+    let info = folder.quahog("info damaged.qhi");
+    assert_eq!(info.code, Some(2), "{info:?}");
+    assert!(info.err.contains("digest"), "{info:?}");
+    image[8] = 9;
+    folder.write("newer.qhi", &image);
+    scan("newer.qhi", "format 9, which is newer");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let open_to_all = fs::Permissions::from_mode(0o666);
+        fs::set_permissions(folder.path("set.qhi"), open_to_all).unwrap();
+        scan("set.qhi", "everybody can write it");
+    }
+}
+
+#[test]
+fn bench_measures_and_names_what_costs() {
+    let folder = Folder::with_database();
+    folder.write("mail", "From: a@a.example\n\nalpha\n");
+    let done = folder.quahog("bench -d db --seconds 1 --assume mail mail");
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
+    let lines = done.lines();
+    for beginning in ["signatures: ", "files: 1, 0.0 MB, something found in 1", "throughput: "] {
+        assert!(lines.iter().any(|line| line.starts_with(beginning)), "{done:?}");
+    }
+    assert!(done.out.contains("Test.Alpha.UNOFFICIAL ("), "{done:?}");
+    assert_eq!(folder.quahog("bench -d db --seconds 1 none").code, Some(2));
+    assert_eq!(folder.quahog("bench -d none --seconds 1 mail").code, Some(2));
 }

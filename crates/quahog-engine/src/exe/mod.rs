@@ -13,7 +13,7 @@
 //! the work is linear in the headers; resources and imports, which can be made
 //! to refer to the same bytes again and again, have limits of their own: 10,000
 //! entries of directories, 64 resources and 4,096 keys of version information,
-//! 10,000 DLLs and 1 MiB of text. No real program comes near them.
+//! 100 icons, 10,000 DLLs and 1 MiB of text. No real program comes near them.
 //!
 //! The field readers are ours and not those of a parser crate: what clamscan
 //! takes for sound differs from what any strict parser takes for sound, and a

@@ -121,12 +121,13 @@ impl Executable {
         self.image.is_some()
     }
 
-    /// Whether there are icons among its resources.
+    /// Where its icons stand in the file: those of the first group, at most 100
+    /// and one more.
     ///
     /// `bytes` are those that the headers were read from.
-    pub fn has_icons(&self, bytes: &[u8]) -> bool {
+    pub fn icons(&self, bytes: &[u8]) -> Vec<usize> {
         let resources = self.image.as_ref().and_then(|image| Resources::new(image, bytes));
-        resources.is_some_and(|resources| !resources.of_type(GROUP_ICON).is_empty())
+        resources.map(Resources::icons).unwrap_or_default()
     }
 
     /// The certificates that it carries, if it is a PE file.
@@ -451,9 +452,6 @@ fn ordinal_name(table: &[(u16, &'static str)], ordinal: u16) -> Option<&'static 
     let at = table.binary_search_by_key(&ordinal, |entry| entry.0).ok()?;
     Some(table.get(at)?.1)
 }
-
-/// The type of groups of icons among resources.
-const GROUP_ICON: u32 = 14;
 
 /// The type of version information among resources.
 const VERSION: u32 = 16;

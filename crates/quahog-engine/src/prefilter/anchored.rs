@@ -4,6 +4,8 @@
 //! the cost goes with the number of different places, some hundreds in real
 //! sets, and not with the number of literals or the size of the buffer.
 
+use quahog_sig::model::table::{Sections, Table};
+
 use super::probe::hash_long;
 
 /// Literals are known by at most this many bytes.
@@ -12,14 +14,15 @@ const MAX: usize = 8;
 /// Bits of the filter.
 const FILTER: usize = 1 << 16;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Anchored {
     /// Where to look and how many bytes, sorted.
-    places: Vec<(u32, u8)>,
+    places: Table<[u32; 2]>,
     /// A bit for each hash.
-    filter: Vec<u64>,
-    /// The hash of a place and its bytes, and the text; sorted.
-    texts: Vec<(u64, u32)>,
+    filter: Table<u64>,
+    /// The hash of a place and its bytes, in two halves, the upper one first, and
+    /// the text; sorted.
+    texts: Table<[u32; 3]>,
 }
 
 /// A place and the bytes there, folded, as one number.
@@ -30,48 +33,59 @@ fn hash(at: u32, bytes: &[u8]) -> u64 {
     (u64::from(hash_long(gram)) << 32 ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+fn halves(hash: u64) -> [u32; 2] {
+    [(hash >> 32) as u32, hash as u32]
+}
+
 fn bit(hash: u64) -> usize {
     (hash >> 48) as usize % FILTER
 }
 
 impl Anchored {
     /// Indexes texts, each with its place and its number.
-    pub(super) fn new<'t>(texts: impl Iterator<Item = (u32, &'t [u8], u32)>) -> Anchored {
-        let mut anchored = Anchored::default();
-        for (at, bytes, text) in texts {
+    pub(super) fn new<'t>(indexed: impl Iterator<Item = (u32, &'t [u8], u32)>) -> Anchored {
+        let (mut places, mut texts) = (Vec::new(), Vec::new());
+        let mut filter = Vec::new();
+        for (at, bytes, text) in indexed {
             let bytes = &bytes[..bytes.len().min(MAX)];
-            anchored.places.push((at, bytes.len() as u8)); // at most 8
-            anchored.texts.push((hash(at, bytes), text));
+            places.push([at, bytes.len() as u32]); // at most 8
+            let hash = hash(at, bytes);
+            let [upper, lower] = halves(hash);
+            texts.push([upper, lower, text]);
+            filter.resize(FILTER / 64, 0u64);
+            filter[bit(hash) / 64] |= 1 << (bit(hash) % 64);
         }
-        anchored.places.sort_unstable();
-        anchored.places.dedup();
-        anchored.texts.sort_unstable();
-        if !anchored.texts.is_empty() {
-            anchored.filter = vec![0; FILTER / 64];
-            for &(hash, _) in &anchored.texts {
-                anchored.filter[bit(hash) / 64] |= 1 << (bit(hash) % 64);
-            }
-        }
-        anchored
+        places.sort_unstable();
+        places.dedup();
+        texts.sort_unstable();
+        Anchored { places: places.into(), filter: filter.into(), texts: texts.into() }
     }
 
     /// The texts that may stand at their place, and that place.
     pub(super) fn find(&self, haystack: &[u8]) -> impl Iterator<Item = (u32, usize)> {
-        let places = self.places.iter().take_while(|place| (place.0 as usize) < haystack.len());
-        places.flat_map(move |&(at, len)| {
+        let places = self.places.iter().take_while(|place| (place[0] as usize) < haystack.len());
+        let all = &self.texts[..];
+        places.flat_map(move |&[at, len]| {
             let start = at as usize;
-            let window = haystack.get(start..start.saturating_add(usize::from(len)));
+            let window = haystack.get(start..start.saturating_add(len as usize));
             let hash = window.map(|window| hash(at, window)).filter(|&hash| self.may_hold(hash));
-            let first = hash.map(|hash| self.texts.partition_point(|&(other, _)| other < hash));
-            let texts = first.map_or(&[][..], |first| &self.texts[first..]);
-            let same = texts.iter().take_while(move |&&(other, _)| Some(other) == hash);
-            same.map(move |&(_, text)| (text, start))
+            let key = hash.map(halves);
+            let first = key.map(|key| all.partition_point(|&[a, b, _]| [a, b] < key));
+            let texts = first.and_then(|first| all.get(first..)).unwrap_or_default();
+            let same = texts.iter().take_while(move |&&[a, b, _]| Some([a, b]) == key);
+            same.map(move |&[_, _, text]| (text, start))
         })
     }
 
     fn may_hold(&self, hash: u64) -> bool {
         let bit = bit(hash);
         self.filter.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
+    }
+
+    pub(super) fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        s.table(&mut self.places)?;
+        s.table(&mut self.filter)?;
+        s.table(&mut self.texts)
     }
 
     /// How many places are looked at.

@@ -1,11 +1,12 @@
 //! Builds the tables: chooses for each literal the window that it is known by.
 
 use super::anchored::Anchored;
-use super::probe::{MAX_BITS, hash_long, hash_short, slot};
-use super::{Entry, Grams, Pairs, Prefilter, SigRef, Text, User};
+use super::probe::{AROUND, MAX_BITS, around, hash_long, hash_short, print_long, slot};
+use super::{Entry, Filters, Grams, MAX_TEXTS, PAIR_WORDS, Prefilter, SigRef, Text, User};
 use crate::BuildError;
 use crate::literal::{self, fold};
 use crate::plan::Needle;
+use quahog_sig::model::table::Table;
 
 /// The shortest literal that is known by grams of 8 bytes: wherever it lies,
 /// one of them begins at a multiple of 4.
@@ -64,7 +65,7 @@ impl<'n> PrefilterBuilder<'n> {
         self.needles.dedup();
         let count =
             |n: usize| u32::try_from(n).map_err(|_| BuildError::TooLarge(format!("{n} needles")));
-        let mut prefilter = Prefilter::default();
+        let (mut texts, mut arena, mut users) = (Vec::new(), Vec::new(), Vec::new());
         let (mut long, mut short, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         let mut anchored = Vec::new();
         let mut crowd = Crowd::new();
@@ -73,46 +74,62 @@ impl<'n> PrefilterBuilder<'n> {
         }) {
             let Some((needle, _)) = group.first() else { continue };
             let bytes = &needle.text[..needle.text.len().min(MAX_TEXT)];
-            let number = count(prefilter.texts.len())?;
+            let number = count(texts.len())?;
+            if texts.len() >= MAX_TEXTS {
+                return Err(BuildError::TooLarge(format!("{MAX_TEXTS} needles")));
+            }
             match bytes.len() {
                 _ if needle.anchor.is_some() => {
                     anchored.extend(needle.anchor.map(|at| (at, bytes, number)));
                 }
                 0 | 1 => return Err(BuildError::TooLarge("a literal of one byte".to_owned())),
-                2 | 3 => pairs.push((u16::from_le_bytes([fold(bytes[0]), fold(bytes[1])]), number)),
+                2 | 3 => {
+                    let pair = u16::from_le_bytes([fold(bytes[0]), fold(bytes[1])]);
+                    pairs.push([u32::from(pair), number]);
+                }
                 4..LONG => short.push(crowd.short(bytes, number)),
                 _ => long.extend(crowd.long(bytes, number)),
             }
-            prefilter.texts.push(Text {
-                start: count(prefilter.arena.len())?,
+            let text = Text {
+                start: count(arena.len())?,
                 len: bytes.len() as u8, // cut above
                 nocase: needle.nocase,
-                first_user: count(prefilter.users.len())?,
+                first_user: count(users.len())?,
                 n_users: count(group.len())?,
-            });
-            prefilter.arena.extend_from_slice(bytes);
-            prefilter.users.extend(
-                group.iter().map(|&(needle, signature)| User { signature, place: needle.place }),
+            };
+            texts.push(text.pack());
+            arena.extend_from_slice(bytes);
+            users.extend(
+                group
+                    .iter()
+                    .map(|&(needle, signature)| User { signature, place: needle.place }.pack()),
             );
         }
-        prefilter.anchored = Anchored::new(anchored.into_iter());
-        prefilter.long = grams(long);
-        prefilter.short = grams(short);
-        if !pairs.is_empty() {
-            pairs.sort_unstable();
-            let mut filter = Box::new([0u64; 1024]);
-            for (key, _) in &pairs {
-                filter[usize::from(key >> 6)] |= 1 << (key & 63);
-            }
-            prefilter.pairs = Some(Pairs { filter, texts: pairs });
+        pairs.sort_unstable();
+        let mut filter = vec![0u64; if pairs.is_empty() { 0 } else { PAIR_WORDS }];
+        for [key, _] in &pairs {
+            filter[*key as usize >> 6] |= 1 << (key & 63); // a pair has 16 bits
         }
-        Ok(prefilter)
+        let (long_filter, long) = grams(long);
+        let (short_filter, short) = grams(short);
+        let filters = Filters { long: long_filter, short: short_filter, pairs: filter.into() };
+        Ok(Prefilter {
+            filters,
+            long,
+            short,
+            pairs: pairs.into(),
+            anchored: Anchored::new(anchored.into_iter()),
+            texts: texts.into(),
+            arena: arena.into(),
+            users: users.into(),
+        })
     }
 }
 
 /// A gram of a text, before it is put into a table.
 struct Gram {
     hash: u32,
+    print: u32,
     text: u32,
     at: u8,
 }
@@ -144,10 +161,10 @@ impl Crowd {
         }
     }
 
-    fn take(&mut self, hash: u32, text: u32, at: usize) -> Gram {
+    fn take(&mut self, hash: u32, print: u32, text: u32, at: usize) -> Gram {
         let n = &mut self.0[Crowd::slot(hash)];
         *n = n.saturating_add(1);
-        Gram { hash, text, at: at as u8 } // texts are at most 255 bytes long
+        Gram { hash, print, text, at: at as u8 } // texts are at most 255 bytes long
     }
 
     fn short(&mut self, bytes: &[u8], text: u32) -> Gram {
@@ -156,7 +173,8 @@ impl Crowd {
         let costs = bytes.windows(SHORT).zip(frequencies);
         let costs = costs.map(|(gram, frequency)| self.cost(frequency, hash(gram))).enumerate();
         let at = costs.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
-        self.take(hash(&bytes[at..]), text, at)
+        let hash = hash(&bytes[at..]);
+        self.take(hash, hash, text, at)
     }
 
     fn long(&mut self, bytes: &[u8], text: u32) -> [Gram; 4] {
@@ -166,14 +184,21 @@ impl Crowd {
             costs.map(|(gram, frequency)| self.cost(frequency, hash(gram))).collect();
         let sums = costs.windows(4).map(|costs| costs.iter().sum::<f64>()).enumerate();
         let at = sums.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
-        [0, 1, 2, 3].map(|shift| self.take(hash(&bytes[at + shift..]), text, at + shift))
+        let window: [u8; AROUND] = bytes[at..].first_chunk().copied().unwrap_or_default();
+        [0, 1, 2, 3].map(|shift| {
+            let hash = hash(&bytes[at + shift..]);
+            let print = print_long(hash, shift, around(&window, shift));
+            self.take(hash, print, text, at + shift)
+        })
     }
 }
 
-fn grams(mut list: Vec<Gram>) -> Grams {
+/// The filter of some grams and their table.
+fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
     if list.is_empty() {
-        return Grams::default();
+        return Default::default();
     }
+    let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
     list.sort_unstable_by_key(|gram| (gram.hash, gram.text, gram.at));
     let n_different = list.chunk_by(|a, b| a.hash == b.hash).count();
     // About sixteen bits for each gram, as far as the cache goes.
@@ -183,7 +208,6 @@ fn grams(mut list: Vec<Gram>) -> Grams {
         let (word, mask) = slot(gram.hash, words.ilog2());
         filter[word] |= mask;
     }
-    let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
     let mut starts = vec![0u32; (1 << bits) + 1];
     for gram in &list {
         starts[(gram.hash >> (32 - bits)) as usize + 1] += 1;
@@ -193,9 +217,12 @@ fn grams(mut list: Vec<Gram>) -> Grams {
         sum += *start;
         *start = sum;
     }
+    for bucket in list.chunk_by_mut(|a, b| a.hash >> (32 - bits) == b.hash >> (32 - bits)) {
+        bucket.sort_unstable_by_key(|gram| (gram.print, gram.text, gram.at));
+    }
     let entries = list
         .into_iter()
-        .map(|gram| Entry { hash: gram.hash, text: gram.text, at: gram.at })
+        .map(|gram| Entry { print: gram.print, text: gram.text, at: gram.at }.pack())
         .collect();
-    Grams { filter, starts, entries }
+    (filter.into(), Grams { starts: starts.into(), entries })
 }

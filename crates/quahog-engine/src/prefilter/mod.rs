@@ -12,7 +12,9 @@
 //!    way in which it can lie; shorter ones by one gram of 4 bytes, looked for
 //!    at every place. All bytes are folded by setting bit 5, so that one table
 //!    serves signatures that ignore case.
-//! 2. *bucket*: the entries of the table whose gram has the same hash.
+//! 2. *bucket*: the entries of the table whose gram has the same hash, and for
+//!    long ones the same eleven bytes in and around it, so that data made of what
+//!    many needles share does not lead to all of them.
 //! 3. *text*: the whole literal, exactly or without case.
 //! 4. *check*: the caller's look at the elements around the literal. A needle
 //!    that failed here [`MAX_FAILS`] times in a buffer is taken for good, so
@@ -34,6 +36,7 @@ use crate::meter::{Interrupted, Meter};
 use crate::plan::Place;
 use anchored::Anchored;
 use probe::{Candidate, Probes};
+use quahog_sig::model::table::{Plain, Sections, Table};
 
 /// Which signature a needle belongs to.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -56,6 +59,16 @@ impl SigRef {
         SigRef(index as u32 | YARA)
     }
 
+    /// As one number.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The reference that a number is.
+    pub(crate) fn from_number(number: u32) -> SigRef {
+        SigRef(number)
+    }
+
     /// The index of a YARA rule, if it is one.
     pub(crate) fn as_yara(self) -> Option<usize> {
         (self.0 & YARA == YARA).then_some((self.0 & !YARA) as usize)
@@ -69,41 +82,128 @@ impl SigRef {
 }
 
 /// The needles of the signatures that one kind of layer needs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Prefilter {
+    filters: Filters,
     /// Grams of 8 bytes at every fourth place.
     long: Grams,
     /// Grams of 4 bytes at every place.
     short: Grams,
-    /// Needles of two and three bytes, by their first two.
-    pairs: Option<Pairs>,
+    /// Needles of two and three bytes: their first two, folded, and the text;
+    /// sorted.
+    pairs: Table<[u32; 2]>,
     /// Needles that may stand at one place only.
     anchored: Anchored,
-    texts: Vec<Text>,
+    /// A [`Text`] each.
+    texts: Table<[u32; 4]>,
     /// The bytes of the texts.
-    arena: Vec<u8>,
-    users: Vec<User>,
+    arena: Table<u8>,
+    /// A [`User`] each.
+    users: Table<[u32; 4]>,
 }
 
-/// A table of grams: a filter in front of buckets.
-#[derive(Debug, Default)]
+/// What stands in front of the tables: which places are worth a look.
+///
+/// Those of several prefilters can be merged, so that one pass serves all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filters {
+    /// Two bits of a word for each gram of 8 bytes; the number of words is a
+    /// power of two, or 0 if there are no grams.
+    long: Table<u32>,
+    /// The same for grams of 4 bytes.
+    short: Table<u32>,
+    /// A bit for each pair of folded bytes with which a needle of two or three
+    /// bytes begins; empty if there are none.
+    pairs: Table<u64>,
+}
+
+impl Filters {
+    /// The filters that pass what one of these passes.
+    pub(crate) fn merged<'f>(all: impl Iterator<Item = &'f Filters> + Clone) -> Filters {
+        Filters {
+            long: merge_grams(all.clone().map(|filters| &filters.long)),
+            short: merge_grams(all.clone().map(|filters| &filters.short)),
+            pairs: merge_pairs(all.map(|filters| &filters.pairs)),
+        }
+    }
+
+    fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        s.table(&mut self.long)?;
+        s.table(&mut self.short)?;
+        s.table(&mut self.pairs)
+    }
+}
+
+/// The table of the only one of these that is not empty, if that is so.
+fn only<'f, T: Plain>(all: impl Iterator<Item = &'f Table<T>>) -> Option<Table<T>> {
+    let mut some = all.filter(|table| !table.is_empty());
+    let first = some.next().cloned().unwrap_or_default();
+    some.next().is_none().then_some(first)
+}
+
+fn merge_grams<'f>(all: impl Iterator<Item = &'f Table<u32>> + Clone) -> Table<u32> {
+    if let Some(only) = only(all.clone()) {
+        return only;
+    }
+    let words = all.clone().map(|table| table.len()).max().unwrap_or(0);
+    let mut merged = vec![0; words];
+    for table in all.filter(|table| !table.is_empty()) {
+        // The word is chosen by the upper bits of a hash, so a word of a small
+        // filter becomes a run of words of a large one.
+        let run = words / table.len();
+        for (words, word) in merged.chunks_mut(run).zip(table.iter()) {
+            words.iter_mut().for_each(|merged| *merged |= word);
+        }
+    }
+    merged.into()
+}
+
+fn merge_pairs<'f>(all: impl Iterator<Item = &'f Table<u64>> + Clone) -> Table<u64> {
+    if let Some(only) = only(all.clone()) {
+        return only;
+    }
+    let mut merged = vec![0; PAIR_WORDS];
+    for table in all {
+        merged.iter_mut().zip(table.iter()).for_each(|(merged, word)| *merged |= word);
+    }
+    merged.into()
+}
+
+/// Words of the filter for pairs.
+const PAIR_WORDS: usize = 1024;
+
+/// A table of grams: buckets.
+#[derive(Clone, Debug, Default)]
 struct Grams {
-    /// Two bits of a word for each gram; the number of words is a power of two.
-    filter: Vec<u32>,
     /// Where the entries of a bucket begin; one more than there are buckets,
     /// whose number is a power of two.
-    starts: Vec<u32>,
-    entries: Vec<Entry>,
+    starts: Table<u32>,
+    /// An [`Entry`] each; those of a bucket sorted by their prints.
+    entries: Table<[u32; 2]>,
 }
 
 /// A gram of a needle.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// The hash of the gram.
-    hash: u32,
+    /// What it is known by: see [`probe::print_long`] and [`probe::hash_short`].
+    print: u32,
+    /// Below [`MAX_TEXTS`].
     text: u32,
     /// Where in the text the gram begins.
     at: u8,
+}
+
+/// Different needles of a prefilter.
+const MAX_TEXTS: usize = 1 << 24;
+
+impl Entry {
+    fn pack(self) -> [u32; 2] {
+        [self.print, self.text << 8 | u32::from(self.at)]
+    }
+
+    fn unpack([print, rest]: [u32; 2]) -> Entry {
+        Entry { print, text: rest >> 8, at: rest as u8 } // the lower eight bits
+    }
 }
 
 /// A literal, of one or more signatures.
@@ -116,6 +216,18 @@ struct Text {
     n_users: u32,
 }
 
+impl Text {
+    fn pack(self) -> [u32; 4] {
+        let form = u32::from(self.len) | u32::from(self.nocase) << 8;
+        [self.start, form, self.first_user, self.n_users]
+    }
+
+    fn unpack([start, form, first_user, n_users]: [u32; 4]) -> Text {
+        let len = form as u8; // the lower eight bits
+        Text { start, len, nocase: form >> 8 & 1 == 1, first_user, n_users }
+    }
+}
+
 /// A signature that has a literal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct User {
@@ -123,22 +235,37 @@ pub(crate) struct User {
     pub(crate) place: Option<Place>,
 }
 
-/// Texts of two and three bytes.
-#[derive(Debug)]
-struct Pairs {
-    /// A bit for each pair of folded bytes with which a text begins.
-    filter: Box<[u64; 1024]>,
-    /// The texts, sorted by that pair.
-    texts: Vec<(u16, u32)>,
+impl User {
+    fn pack(self) -> [u32; 4] {
+        let Some(place) = self.place else { return [self.signature.0, 0, 0, 0] };
+        let which = 1
+            | u32::from(place.second) << 1
+            | u32::from(place.subsignature) << 8
+            | u32::from(place.part) << 16;
+        [self.signature.0, which, place.before.0, place.before.1]
+    }
+
+    fn unpack([signature, which, min, max]: [u32; 4]) -> User {
+        let place = Place {
+            subsignature: (which >> 8) as u8, // these bits are its own
+            second: which >> 1 & 1 == 1,
+            part: (which >> 16) as u16, // the upper half
+            before: (min, max),
+        };
+        User { signature: SigRef(signature), place: (which & 1 == 1).then_some(place) }
+    }
 }
 
 /// Memory of a search.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// For each user how often it failed its check; [`LIVE`] once it passed.
+    /// For each user of each prefilter how often it failed its check; [`LIVE`]
+    /// once it passed.
     states: Vec<u16>,
+    /// Where the users of each prefilter begin in `states`.
+    firsts: Vec<usize>,
     /// The users whose state is not 0.
-    touched: Vec<u32>,
+    touched: Vec<usize>,
     /// What the probes passed on.
     candidates: Vec<Candidate>,
 }
@@ -180,9 +307,19 @@ pub(crate) struct Passed {
     pub(crate) signatures: u64,
 }
 
-impl Prefilter {
-    /// Appends to `out` the signatures that may match `haystack`; one with
-    /// several needles may come more than once.
+/// What is searched for: the prefilters of an engine's segments, and the
+/// filters of all of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Sieve<'p> {
+    pub(crate) filters: &'p Filters,
+    pub(crate) n_segments: usize,
+    /// That of a segment, if it has one.
+    pub(crate) prefilter: &'p dyn Fn(usize) -> Option<&'p Prefilter>,
+}
+
+impl Sieve<'_> {
+    /// Appends to `out` the signatures that may match `haystack`, each with the
+    /// number of its segment; one with several needles may come more than once.
     ///
     /// `check` says whether what stands around a literal fits, given the place
     /// where the literal begins; after [`MAX_FAILS`] times it is not believed
@@ -192,36 +329,51 @@ impl Prefilter {
     ///
     /// The meter called the scan off.
     pub(crate) fn find(
-        &self,
+        self,
         haystack: &[u8],
         seen: &mut Seen,
         meter: &dyn Meter,
-        check: &mut dyn FnMut(&User, usize) -> Fit,
-        out: &mut Vec<SigRef>,
+        check: &mut dyn FnMut(usize, &User, usize) -> Fit,
+        out: &mut Vec<(usize, SigRef)>,
     ) -> Result<Passed, Interrupted> {
-        let Seen { states, touched, candidates } = seen;
-        if states.len() < self.users.len() {
-            states.resize(self.users.len(), 0);
+        let Seen { states, firsts, touched, candidates } = seen;
+        firsts.clear();
+        let mut n_users = 0;
+        for segment in 0..self.n_segments {
+            firsts.push(n_users);
+            n_users += (self.prefilter)(segment).map_or(0, |prefilter| prefilter.users.len());
+        }
+        if states.len() < n_users {
+            states.resize(n_users, 0);
         }
         let max_fails = MAX_FAILS + haystack.len() / FAIL_BYTES;
         let mut search = Search {
-            prefilter: self,
+            sieve: self,
             haystack,
             states,
+            firsts,
             touched,
             check,
             out,
             passed: Passed::default(),
             max_fails: u16::try_from(max_fails).unwrap_or(LIVE - 1),
+            work: 0,
         };
         let result = search.run(candidates, meter);
         let passed = search.passed;
         for user in seen.touched.drain(..) {
-            if let Some(state) = seen.states.get_mut(user as usize) {
+            if let Some(state) = seen.states.get_mut(user) {
                 *state = 0;
             }
         }
         result.map(|()| passed)
+    }
+}
+
+impl Prefilter {
+    /// What stands in front of its tables.
+    pub(crate) fn filters(&self) -> &Filters {
+        &self.filters
     }
 
     /// The number of different needles.
@@ -231,25 +383,52 @@ impl Prefilter {
 
     /// Heap bytes, about.
     pub(crate) fn memory(&self) -> usize {
-        let grams = |grams: &Grams| {
-            4 * (grams.filter.len() + grams.starts.len()) + size_of_val(&grams.entries[..])
-        };
-        let pairs = self.pairs.as_ref().map_or(0, |pairs| 8192 + size_of_val(&pairs.texts[..]));
-        grams(&self.long)
+        let grams = |grams: &Grams| 4 * grams.starts.len() + size_of_val(&grams.entries[..]);
+        let filters = &self.filters;
+        4 * (filters.long.len() + filters.short.len())
+            + 8 * filters.pairs.len()
+            + grams(&self.long)
             + grams(&self.short)
-            + pairs
+            + size_of_val(&self.pairs[..])
             + self.anchored.memory()
             + size_of_val(&self.texts[..])
             + self.arena.len()
             + size_of_val(&self.users[..])
     }
+
+    pub(crate) fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        self.filters.sections(s)?;
+        self.long.sections(s)?;
+        self.short.sections(s)?;
+        s.table(&mut self.pairs)?;
+        self.anchored.sections(s)?;
+        s.table(&mut self.texts)?;
+        s.table(&mut self.arena)?;
+        s.table(&mut self.users)
+    }
+
+    /// Whether the filters have the form that the probes rely on.
+    pub(crate) fn is_sound(&self) -> bool {
+        [&self.filters.long, &self.filters.short].into_iter().all(|filter| {
+            let words = filter.len();
+            words == 0 || words.is_power_of_two() && words <= 1 << probe::MAX_BITS
+        })
+    }
 }
 
-impl Grams {
-    fn bucket(&self, hash: u32) -> &[Entry] {
-        let bits = self.starts.len().max(2).ilog2();
+/// The table of a [`Grams`], ready to be looked into.
+#[derive(Clone, Copy)]
+struct Buckets<'g> {
+    starts: &'g [u32],
+    entries: &'g [[u32; 2]],
+    /// How far a hash is shifted to give a bucket.
+    shift: u32,
+}
+
+impl<'g> Buckets<'g> {
+    fn bucket(self, hash: u32) -> &'g [[u32; 2]] {
         // The upper bits choose the bucket; there are as many buckets as fit.
-        let bucket = (hash >> (32 - bits)) as usize;
+        let bucket = hash.checked_shr(self.shift).unwrap_or(0) as usize;
         match self.starts.get(bucket..bucket + 2) {
             Some(&[start, end]) => {
                 self.entries.get(start as usize..end as usize).unwrap_or_default()
@@ -259,35 +438,54 @@ impl Grams {
     }
 }
 
-struct Search<'p, 'h, 's> {
-    prefilter: &'p Prefilter,
-    haystack: &'h [u8],
-    states: &'s mut [u16],
-    touched: &'s mut Vec<u32>,
-    check: &'s mut dyn FnMut(&User, usize) -> Fit,
-    out: &'s mut Vec<SigRef>,
-    passed: Passed,
-    max_fails: u16,
+impl Grams {
+    fn buckets(&self) -> Buckets<'_> {
+        let starts = &self.starts[..];
+        let shift = 32u32.saturating_sub(starts.len().max(2).ilog2());
+        Buckets { starts, entries: &self.entries, shift }
+    }
+
+    fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        s.table(&mut self.starts)?;
+        s.table(&mut self.entries)
+    }
 }
 
-impl Search<'_, '_, '_> {
+struct Search<'p, 'h, 's> {
+    sieve: Sieve<'p>,
+    haystack: &'h [u8],
+    states: &'s mut [u16],
+    firsts: &'s [usize],
+    touched: &'s mut Vec<usize>,
+    check: &'s mut dyn FnMut(usize, &User, usize) -> Fit,
+    out: &'s mut Vec<(usize, SigRef)>,
+    passed: Passed,
+    max_fails: u16,
+    /// Work that the meter was not told of yet.
+    work: u64,
+}
+
+impl<'p> Search<'p, '_, '_> {
     fn run(
         &mut self,
         candidates: &mut Vec<Candidate>,
         meter: &dyn Meter,
     ) -> Result<(), Interrupted> {
-        let Prefilter { long, short, pairs, anchored, .. } = self.prefilter;
-        meter.tick(anchored.n_places() as u64)?;
-        for (text, at) in anchored.find(self.haystack) {
-            self.passed.entries += 1;
-            self.text(text, at);
+        for (segment, prefilter) in self.prefilters() {
+            meter.tick(prefilter.anchored.n_places() as u64)?;
+            for (text, at) in prefilter.anchored.find(self.haystack) {
+                self.passed.entries += 1;
+                self.text(segment, prefilter, text, at);
+            }
         }
+        let Filters { long, short, pairs } = self.sieve.filters;
+        let (long, short, pairs) = (&long[..], &short[..], &pairs[..]);
         let mut from = 0;
         while from < self.haystack.len() {
             let to = self.haystack.len().min(from + BLOCK);
             meter.tick((to - from) as u64)?;
-            for (grams, probes) in [(long, Probes::Long), (short, Probes::Short)] {
-                if grams.filter.is_empty() {
+            for (filter, probes) in [(long, Probes::Long), (short, Probes::Short)] {
+                if filter.is_empty() {
                     continue;
                 }
                 candidates.clear();
@@ -295,58 +493,131 @@ impl Search<'_, '_, '_> {
                 // read on further.
                 let end = self.haystack.len().min(to + 128);
                 let block = self.haystack.get(from..end).unwrap_or_default();
-                probes.run(&grams.filter, block, to - from, candidates);
+                probes.run(filter, block, to - from, candidates);
                 self.passed.probes += candidates.len() as u64;
                 // Each place is worth about as much as the bytes that lead to it.
                 meter.tick(4 * candidates.len() as u64)?;
-                for candidate in candidates.iter() {
-                    self.grams(grams, from, *candidate);
+                for (segment, prefilter) in self.prefilters() {
+                    self.grams(segment, prefilter, probes, from, candidates);
                 }
+                meter.tick(std::mem::take(&mut self.work))?;
             }
-            if let Some(pairs) = pairs {
+            if !pairs.is_empty() {
                 self.pairs(pairs, from..to);
             }
+            meter.tick(std::mem::take(&mut self.work))?;
             from = to;
         }
         Ok(())
     }
 
-    fn grams(&mut self, grams: &Grams, from: usize, candidate: Candidate) {
-        let place = from + candidate.at as usize;
-        for entry in grams.bucket(candidate.hash) {
-            if entry.hash == candidate.hash
-                && let Some(at) = place.checked_sub(usize::from(entry.at))
-            {
-                self.passed.entries += 1;
-                self.text(entry.text, at);
+    fn prefilters(&self) -> impl Iterator<Item = (usize, &'p Prefilter)> + use<'p> {
+        let Sieve { n_segments, prefilter, .. } = self.sieve;
+        (0..n_segments).filter_map(move |segment| Some((segment, prefilter(segment)?)))
+    }
+
+    fn grams(
+        &mut self,
+        segment: usize,
+        prefilter: &Prefilter,
+        probes: Probes,
+        from: usize,
+        candidates: &[Candidate],
+    ) {
+        let (grams, filter) = match probes {
+            Probes::Long => (&prefilter.long, &prefilter.filters.long),
+            Probes::Short => (&prefilter.short, &prefilter.filters.short),
+        };
+        let (filter, alone) = (&filter[..], self.sieve.n_segments == 1);
+        let buckets = grams.buckets();
+        let Some(bits) = filter.len().checked_ilog2() else { return };
+        for candidate in candidates {
+            // What passed the filter of all may not pass its own.
+            if !alone && !probe::passes(filter, candidate.hash, bits) {
+                continue;
+            }
+            let (hash, place) = (candidate.hash, from + candidate.at as usize);
+            let bucket = buckets.bucket(hash);
+            match probes {
+                Probes::Short => self.entries(segment, prefilter, bucket, hash, place),
+                // Few have more than some entries.
+                Probes::Long if bucket.len() <= 8 => {
+                    for &[print, entry] in bucket {
+                        let shift = probe::shift_of(print);
+                        if probe::print_at(self.haystack, place, hash, shift) == Some(print) {
+                            self.entry(segment, prefilter, [print, entry], place);
+                        }
+                    }
+                }
+                Probes::Long => {
+                    for shift in 0..4 {
+                        if let Some(print) = probe::print_at(self.haystack, place, hash, shift) {
+                            self.entries(segment, prefilter, bucket, print, place);
+                        }
+                    }
+                }
             }
         }
     }
 
-    fn pairs(&mut self, pairs: &Pairs, range: std::ops::Range<usize>) {
+    /// Looks at the entries of a bucket that have a print.
+    fn entries(
+        &mut self,
+        segment: usize,
+        prefilter: &Prefilter,
+        bucket: &[[u32; 2]],
+        print: u32,
+        place: usize,
+    ) {
+        let first = match bucket.len() {
+            0 => return,
+            1..=8 => bucket.iter().position(|&[other, _]| other >= print),
+            _ => Some(bucket.partition_point(|&[other, _]| other < print)),
+        };
+        let same = first.and_then(|first| bucket.get(first..)).unwrap_or_default();
+        for &entry in same.iter().take_while(|&&[other, _]| other == print) {
+            self.entry(segment, prefilter, entry, place);
+        }
+    }
+
+    fn entry(&mut self, segment: usize, prefilter: &Prefilter, entry: [u32; 2], place: usize) {
+        let entry = Entry::unpack(entry);
+        if let Some(at) = place.checked_sub(usize::from(entry.at)) {
+            self.passed.entries += 1;
+            self.text(segment, prefilter, entry.text, at);
+        }
+    }
+
+    fn pairs(&mut self, filter: &[u64], range: std::ops::Range<usize>) {
         let end = self.haystack.len().min(range.end + 1);
         let Some(slice) = self.haystack.get(range.start..end) else { return };
         for (at, window) in slice.windows(2).enumerate() {
             let key = u16::from_le_bytes([fold(window[0]), fold(window[1])]);
-            if pairs.filter[usize::from(key >> 6)] >> (key & 63) & 1 == 0 {
+            if filter.get(usize::from(key >> 6)).is_none_or(|word| word >> (key & 63) & 1 == 0) {
                 continue;
             }
             self.passed.probes += 1;
-            let first = pairs.texts.partition_point(|&(other, _)| other < key);
-            for &(_, text) in pairs.texts[first..].iter().take_while(|&&(other, _)| other == key) {
-                self.passed.entries += 1;
-                self.text(text, range.start + at);
+            let key = u32::from(key);
+            for (segment, prefilter) in self.prefilters() {
+                let first = prefilter.pairs.partition_point(|&[other, _]| other < key);
+                let texts = prefilter.pairs.get(first..).unwrap_or_default();
+                for &[_, text] in texts.iter().take_while(|&&[other, _]| other == key) {
+                    self.passed.entries += 1;
+                    self.text(segment, prefilter, text, range.start + at);
+                }
             }
         }
     }
 
     /// Looks whether a text stands at a place, and at those who have it.
-    fn text(&mut self, text: u32, at: usize) {
-        let Some(&text) = self.prefilter.texts.get(text as usize) else { return };
+    fn text(&mut self, segment: usize, prefilter: &Prefilter, text: u32, at: usize) {
+        let Some(&text) = prefilter.texts.get(text as usize) else { return };
+        let text = Text::unpack(text);
+        self.work += 8;
         let len = usize::from(text.len);
         let start = text.start as usize;
         let (Some(window), Some(bytes)) =
-            (self.haystack.get(at..at + len), self.prefilter.arena.get(start..start + len))
+            (self.haystack.get(at..at + len), prefilter.arena.get(start..start + len))
         else {
             return;
         };
@@ -355,26 +626,26 @@ impl Search<'_, '_, '_> {
             return;
         }
         self.passed.texts += 1;
+        self.work += 4 * u64::from(text.n_users);
         let first = text.first_user as usize;
-        for number in first..first + text.n_users as usize {
-            let (Some(user), Some(state)) =
-                (self.prefilter.users.get(number), self.states.get_mut(number))
-            else {
-                return;
-            };
+        let users = prefilter.users.get(first..).unwrap_or_default();
+        let states = first + self.firsts.get(segment).copied().unwrap_or(0);
+        for (&user, number) in users.iter().take(text.n_users as usize).zip(states..) {
+            let Some(state) = self.states.get_mut(number) else { return };
             if *state == LIVE {
                 continue;
             }
             if *state == 0 {
-                self.touched.push(number as u32); // users are counted by `u32`
+                self.touched.push(number);
             }
-            match (self.check)(user, at) {
+            let user = User::unpack(user);
+            match (self.check)(segment, &user, at) {
                 Fit::Never => *state = LIVE,
                 Fit::No if *state < self.max_fails => *state += 1,
                 Fit::No | Fit::Yes => {
                     *state = LIVE;
                     self.passed.signatures += 1;
-                    self.out.push(user.signature);
+                    self.out.push((segment, user.signature));
                 }
             }
         }

@@ -40,19 +40,62 @@ pub(crate) fn hash_short(gram: [u8; 4]) -> u32 {
     mix((u32::from_le_bytes(gram) | FOLD).wrapping_mul(FACTORS[0]))
 }
 
+/// The bytes of a needle that a gram of 8 bytes is known by: this many, of which
+/// the gram is one of four.
+pub(crate) const AROUND: usize = 11;
+
+/// What a gram of 8 bytes is known by in its bucket: its hash, how many of the
+/// three bytes around it stand before it, and these bytes, folded.
+pub(crate) fn print_long(hash: u32, shift: usize, around: [u8; 3]) -> u32 {
+    let [a, b, c] = around;
+    let rest = u32::from_le_bytes([a, b, c, shift as u8]) | FOLD >> 8; // below 4
+    let mixed = (u64::from(hash) << 32 | u64::from(rest)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    // The lower two bits tell the shift.
+    (mixed >> 32) as u32 & !3 | shift as u32
+}
+
+/// The shift of a print.
+pub(super) fn shift_of(print: u32) -> usize {
+    (print & 3) as usize
+}
+
+/// The print of the gram at a place, whose hash is known, if `shift` bytes stand
+/// before it; `None` where there are not as many bytes.
+pub(super) fn print_at(haystack: &[u8], place: usize, hash: u32, shift: usize) -> Option<u32> {
+    let start = place.checked_sub(shift)?;
+    let window: &[u8; AROUND] = haystack.get(start..)?.first_chunk()?;
+    Some(print_long(hash, shift, around(window, shift)))
+}
+
+/// The bytes of a window of [`AROUND`] bytes before and behind the gram that
+/// begins at `shift`.
+pub(super) fn around(window: &[u8; AROUND], shift: usize) -> [u8; 3] {
+    let [a, b, c, .., x, y, z] = *window;
+    match shift {
+        0 => [x, y, z],
+        1 => [a, y, z],
+        2 => [a, b, z],
+        _ => [a, b, c],
+    }
+}
+
 /// Gives the lower bits something of the upper ones.
 fn mix(product: u32) -> u32 {
     product ^ product >> 15
 }
 
-/// The largest filter: the bits of the word, and ten more that choose the bits
-/// in it, are those of the hash.
+/// The largest filter has `1 << MAX_BITS` words.
 pub(crate) const MAX_BITS: u32 = 20;
+
+/// Where in a hash the two numbers of five bits stand that choose the bits in a
+/// word: below those that choose the word, whatever the size of the filter, so
+/// that filters of different sizes can be merged.
+pub(crate) const MASK: u32 = 2;
 
 /// The word of a filter of `1 << bits` words that a hash looks at, and the two
 /// bits in it.
 pub(super) fn slot(hash: u32, bits: u32) -> (usize, u32) {
-    let mask = 1 << (hash >> (MAX_BITS - bits) & 31) | 1 << (hash >> (MAX_BITS + 5 - bits) & 31);
+    let mask = 1 << (hash >> MASK & 31) | 1 << (hash >> (MASK + 5) & 31);
     ((hash >> (32 - bits)) as usize, mask)
 }
 
@@ -73,7 +116,7 @@ impl Probes {
     }
 }
 
-fn passes(filter: &[u32], hash: u32, bits: u32) -> bool {
+pub(super) fn passes(filter: &[u32], hash: u32, bits: u32) -> bool {
     let (word, mask) = slot(hash, bits);
     filter.get(word).is_some_and(|word| word & mask == mask)
 }

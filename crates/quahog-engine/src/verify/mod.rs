@@ -16,7 +16,7 @@ use std::ops::RangeInclusive;
 
 use quahog_sig::body::{Gap, Part, Pattern};
 
-use crate::meter::{Interrupted, Meter, Unmetered};
+use crate::meter::{Interrupted, Meter};
 use part::PartSearch;
 
 pub(crate) use part::lengths;
@@ -89,7 +89,8 @@ const MAX_WINDOW: usize = 4096;
 /// literal, and `allowed` says where the first part of the pattern may start.
 ///
 /// It may be wrong in saying that they stand, not in saying that they do not.
-/// Takes time linear in the parts and the gaps between them.
+/// Looks at no more than some thousand bytes, however wide the gaps are. If the
+/// meter calls the scan off, they stand, and the next call of it says so again.
 pub(crate) fn stands_around(
     pattern: Pattern<'_>,
     (number, before): (usize, (u32, u32)),
@@ -97,11 +98,12 @@ pub(crate) fn stands_around(
     haystack: &[u8],
     allowed: impl Fn(RangeInclusive<usize>) -> Option<RangeInclusive<usize>>,
     buffers: &mut Buffers,
+    meter: &dyn Meter,
 ) -> bool {
     let open = |gap: Option<Gap>| gap.is_none_or(|gap| gap.max == u32::MAX);
     let len = |part: Part<'_>| {
         let sums = part.elements().map(lengths);
-        sums.fold((0usize, 0usize), |a, b| (a.0 + b.0, a.1.saturating_add(b.1)))
+        sums.fold((0usize, 0usize), |a, b| (a.0.saturating_add(b.0), a.1.saturating_add(b.1)))
     };
     // Go back to the first part that is tied to this one.
     let (mut first, mut distance) = (0, (0usize, 0usize));
@@ -125,7 +127,7 @@ pub(crate) fn stands_around(
     // A part may begin where the buffer does, and no earlier.
     let Some(latest) = at.checked_sub(least) else { return false };
     let earliest = at.saturating_sub(back);
-    if latest - earliest > MAX_WINDOW {
+    if latest.saturating_sub(earliest) > MAX_WINDOW {
         return true;
     }
     let mut starts = earliest..=latest;
@@ -136,14 +138,20 @@ pub(crate) fn stands_around(
         }
     }
     let parts = pattern.parts().skip(first);
-    let tied = 1 + parts.clone().skip(1).take_while(|part| !open(part.gap)).count();
+    // As many parts as the gaps let lie in the window.
+    let mut room = MAX_WINDOW;
+    let near = |part: &Part<'_>| {
+        room = room.saturating_sub(part.gap.map_or(0, |gap| gap.max as usize));
+        !open(part.gap) && room > 0
+    };
+    let tied = 1 + parts.clone().skip(1).take_while(near).count();
     let mut found = false;
     let mut add = |_, _| {
         found = true;
         false
     };
     let parts = parts.take(tied);
-    let walked = chain(parts, pattern.nocase(), haystack, starts, buffers, &Unmetered, &mut add);
+    let walked = chain(parts, pattern.nocase(), haystack, starts, buffers, meter, &mut add);
     found || walked.is_err()
 }
 
@@ -291,6 +299,7 @@ fn enough(reached: &[Reached], gap: Option<Gap>, start: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter::Unmetered;
     use quahog_sig::body::{Rules, parse};
 
     fn find(text: &str, haystack: &[u8], rules: Rules) -> Found {

@@ -14,6 +14,8 @@ pub(super) struct Buffers {
     current: Vec<usize>,
     next: Vec<usize>,
     ends: Vec<usize>,
+    /// Elements and places that the last look at a start went through.
+    work: u64,
 }
 
 /// A literal of the part, and how many bytes of the part stand before it.
@@ -40,6 +42,8 @@ pub(super) struct PartSearch<'p, 'h, 'b> {
     start: usize,
     last: usize,
     anchor: Option<Anchor<'p>>,
+    /// Finds its literal; made when it was not found at once.
+    finder: Option<memmem::Finder<'p>>,
     /// Up to where starts follow from the literal found last.
     window_end: Option<usize>,
     buffers: &'b mut Buffers,
@@ -67,7 +71,9 @@ impl<'p, 'h, 'b> PartSearch<'p, 'h, 'b> {
         let start = if impossible { 1 } else { start };
         let direct = last.saturating_sub(start) < DIRECT;
         let anchor = if direct { None } else { anchor(part) };
-        PartSearch { part, nocase, haystack, start, last, anchor, window_end: None, buffers }
+        let finder = None;
+        let window_end = None;
+        PartSearch { part, nocase, haystack, start, last, anchor, finder, window_end, buffers }
     }
 
     /// The ends of the occurrence found last.
@@ -93,8 +99,9 @@ impl<'p, 'h, 'b> PartSearch<'p, 'h, 'b> {
             }
             let start = self.start;
             self.start += 1;
-            meter.tick(8)?;
-            if matches(&self.part, self.nocase, self.haystack, start, self.buffers) {
+            let found = matches(&self.part, self.nocase, self.haystack, start, self.buffers);
+            meter.tick(8 + self.buffers.work)?;
+            if found {
                 return Ok(Some(start));
             }
         }
@@ -112,7 +119,14 @@ impl<'p, 'h, 'b> PartSearch<'p, 'h, 'b> {
             .saturating_add(anchor.literal.len())
             .min(self.haystack.len());
         let Some(slice) = self.haystack.get(from..end) else { return Ok(false) };
-        let Some(at) = find(slice, anchor, self.nocase) else {
+        let at = match &self.finder {
+            _ if self.nocase => find_folded(slice, anchor),
+            // Where a literal stands right here, nothing is prepared for it.
+            _ if slice.starts_with(anchor.literal) => Some(0),
+            Some(finder) => finder.find(slice),
+            None => self.finder.insert(memmem::Finder::new(anchor.literal)).find(slice),
+        };
+        let Some(at) = at else {
             meter.tick(slice.len() as u64 / 8)?;
             return Ok(false);
         };
@@ -124,11 +138,8 @@ impl<'p, 'h, 'b> PartSearch<'p, 'h, 'b> {
     }
 }
 
-fn find(haystack: &[u8], anchor: Anchor<'_>, nocase: bool) -> Option<usize> {
+fn find_folded(haystack: &[u8], anchor: Anchor<'_>) -> Option<usize> {
     let Anchor { literal, rare, .. } = anchor;
-    if !nocase {
-        return memmem::find(haystack, literal);
-    }
     let lower = literal[rare];
     let upper = lower.to_ascii_uppercase();
     let mut from = rare;
@@ -157,15 +168,15 @@ fn anchor(part: Part<'_>) -> Option<Anchor<'_>> {
         if let Element::Literal(text) = element {
             // The longest, if it is not too far from the start.
             let worth = if literal::is_dull(text) { text.len() / 4 } else { text.len() };
-            let worth = worth.saturating_sub(before.max - before.min);
+            let worth = worth.saturating_sub(before.max.saturating_sub(before.min));
             if best.is_none_or(|(known, _)| worth > known) {
                 let rare = literal::rarest(text);
                 best = Some((worth, Anchor { literal: text, rare, before }));
             }
         }
         let (min, max) = lengths(element);
-        before.min += min;
-        before.max += max;
+        before.min = before.min.saturating_add(min);
+        before.max = before.max.saturating_add(max);
     }
     best.map(|(_, anchor)| anchor)
 }
@@ -181,7 +192,9 @@ pub(crate) fn lengths(element: Element<'_>) -> (usize, usize) {
         Element::Skip(count) => (count as usize, count as usize),
         Element::Branches(branches) => {
             let sum = |elements: Elements<'_>| {
-                elements.map(lengths).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+                elements.map(lengths).fold((0usize, 0usize), |a, b| {
+                    (a.0.saturating_add(b.0), a.1.saturating_add(b.1))
+                })
             };
             branches.iter().map(sum).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0))
         }
@@ -196,10 +209,11 @@ fn matches(
     start: usize,
     buffers: &mut Buffers,
 ) -> bool {
+    buffers.work = 0;
     if start + part.min_len as usize > haystack.len() || !left(part, nocase, haystack, start) {
         return false;
     }
-    let Buffers { current, next, ends } = buffers;
+    let Buffers { current, next, ends, work } = buffers;
     current.clear();
     current.push(start);
     let walk = Walk { haystack, nocase };
@@ -213,8 +227,12 @@ fn matches(
         }
         cut |= may_cut && current.iter().any(|&at| walk.is_cut(element, at));
         next.clear();
+        *work += current.len() as u64;
         for &at in current.iter() {
             walk.step(element, at, next);
+            if let Element::Branches(branches) = element {
+                *work += branches.len();
+            }
         }
         if next.len() > 1 {
             next.sort_unstable();

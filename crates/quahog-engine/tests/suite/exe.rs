@@ -5,7 +5,8 @@ use quahog_engine::exe::{Headers, Section, embedded, universal_slices};
 use quahog_engine::{Interrupted, Meter, Unmetered};
 use quahog_sig::model::FileType;
 use quahog_testkit::builders::exe::{
-    Elf, Import, MachO, Pe, PeSection, imports, resources, universal, utf16, version_info,
+    Elf, Import, MachO, Pe, PeSection, icon_group, imports, resources, universal, utf16,
+    version_info,
 };
 
 const TEXT: PeSection = PeSection { address: 0x1000, memory_len: 0x200, offset: 0x400, len: 0x200 };
@@ -148,6 +149,48 @@ fn version_keys_are_found() {
     assert!(bytes[*second..].starts_with(&utf16("B\0")));
 }
 
+/// A PE file with these resources alone.
+fn with_resources(list: &[(u32, u32, Vec<u8>)]) -> Vec<u8> {
+    let table = resources(0x1000, list);
+    let len = table.len() as u32;
+    let section = PeSection { address: 0x1000, memory_len: len, offset: 0x400, len };
+    let mut pe = Pe { entry: 0x1000, sections: vec![section], ..Pe::default() };
+    pe.directories[2] = (0x1000, len);
+    pe.len = 0x400 + table.len();
+    pe.place(0x400, &table);
+    pe.build()
+}
+
+/// The icons of a file, by their first byte.
+fn icons(bytes: &[u8]) -> Vec<u8> {
+    let headers = Headers::read(bytes, FileType::MSEXE);
+    headers.sound().unwrap().icons(bytes).into_iter().map(|at| bytes[at]).collect()
+}
+
+// The first group counts, and its entries in their order; all of it observed
+// of clamscan 1.4.6.
+#[test]
+fn icons_are_those_that_the_first_group_names() {
+    let icon = |number: u32| (3, number, vec![number as u8; 4]);
+    let file = |groups: &[&[u16]]| {
+        let groups = groups.iter().zip(7..).map(|(icons, n)| (14, n, icon_group(icons)));
+        icons(&with_resources(
+            &[icon(1), icon(2), icon(3)].into_iter().chain(groups).collect::<Vec<_>>(),
+        ))
+    };
+    assert_eq!(file(&[&[2, 1]]), [2, 1]);
+    assert_eq!(file(&[&[2], &[1]]), [2]);
+    assert_eq!(file(&[&[], &[1]]), [0; 0]);
+    assert_eq!(file(&[&[9, 1, 1]]), [1, 1]);
+    // 100 are looked at; one more says that there are more.
+    assert_eq!(file(&[&[3; 200]]).len(), 101);
+    // What a group counts has to be there.
+    let mut cut = icon_group(&[1, 2]);
+    cut[4] = 200;
+    assert_eq!(icons(&with_resources(&[icon(1), icon(2), (14, 1, cut)])), [1, 2]);
+    assert_eq!(icons(&with_resources(&[icon(1), (14, 1, vec![0, 0, 1])])), [0; 0]);
+}
+
 /// Imports that refer to one list of functions again and again end.
 #[test]
 fn tables_that_repeat_themselves_are_given_up() {
@@ -258,6 +301,9 @@ fn read_all(bytes: &[u8]) {
                 assert!(key < bytes.len());
             }
             executable.imports(bytes);
+            for at in executable.icons(bytes) {
+                assert!(at <= bytes.len());
+            }
         }
     }
     for slice in universal_slices(bytes) {

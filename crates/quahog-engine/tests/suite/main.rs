@@ -1,9 +1,13 @@
 //! The engine held to the reference interpreter and to the cases.
 
+mod adversarial;
 #[path = "../../../../fuzz/bodies/match_agrees.rs"]
 mod agreement;
 mod containers;
 mod exe;
+mod icons;
+mod image;
+mod segments;
 mod yara;
 
 use std::ops::Range;
@@ -13,7 +17,7 @@ use quahog_sig::{Error, Severity};
 use quahog_testkit::ArbitraryCase;
 use quahog_testkit::reference::{self, Options};
 
-use self::agreement::{difference, read, scan};
+use self::agreement::{difference, names, read, scan};
 
 /// Seeds of a random test: the first so many, or those of a soak.
 ///

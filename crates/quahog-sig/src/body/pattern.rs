@@ -191,7 +191,7 @@ pub struct Part<'c> {
 impl<'c> Part<'c> {
     /// Its elements, in order.
     pub fn elements(self) -> Elements<'c> {
-        Elements { reader: Reader { code: self.code } }
+        Elements { reader: Reader { code: self.code }, depth: 0 }
     }
 }
 
@@ -253,15 +253,24 @@ impl<'c> Alternate<'c> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Branches<'c> {
     code: &'c [u8],
+    depth: u8,
 }
 
 impl<'c> Branches<'c> {
+    /// How long the branches are together, about: what it takes to try all.
+    // Not a collection: there is no empty one.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(self) -> u64 {
+        self.code.len() as u64
+    }
+
     /// The branches, in written order; an empty one matches no bytes.
     pub fn iter(self) -> impl Iterator<Item = Elements<'c>> {
         let mut reader = Reader { code: self.code };
         std::iter::from_fn(move || {
             let len = reader.varint()?;
-            Some(Elements { reader: Reader { code: reader.take(len as usize)? } })
+            let reader = Reader { code: reader.take(len as usize)? };
+            Some(Elements { reader, depth: self.depth.saturating_add(1) })
         })
     }
 }
@@ -270,13 +279,24 @@ impl<'c> Branches<'c> {
 #[derive(Clone, Debug)]
 pub struct Elements<'c> {
     reader: Reader<'c>,
+    /// How many branches they lie in.
+    depth: u8,
 }
+
+/// Branches nest at most this deep: what lies deeper is not read.
+const MAX_NESTING: u8 = 16;
 
 impl<'c> Iterator for Elements<'c> {
     type Item = Element<'c>;
 
     fn next(&mut self) -> Option<Element<'c>> {
-        self.reader.element()
+        match self.reader.element()? {
+            Element::Branches(_) if self.depth > MAX_NESTING => None,
+            Element::Branches(branches) => {
+                Some(Element::Branches(Branches { depth: self.depth, ..branches }))
+            }
+            element => Some(element),
+        }
     }
 }
 
@@ -361,7 +381,7 @@ impl<'c> Reader<'c> {
             }
             OP_BRANCHES => {
                 let len = self.varint()?;
-                Element::Branches(Branches { code: self.take(len as usize)? })
+                Element::Branches(Branches { code: self.take(len as usize)?, depth: 0 })
             }
             OP_CUT => Element::Cut { rest: self.varint()? },
             _ => return None,
@@ -497,7 +517,7 @@ mod tests {
     fn literals_longer_than_an_op_are_split() {
         let mut writer = Writer::default();
         (0..300).for_each(|n| writer.literal((n % 251) as u8));
-        let lens: Vec<usize> = Elements { reader: Reader { code: &writer.code } }
+        let lens: Vec<usize> = Elements { reader: Reader { code: &writer.code }, depth: 0 }
             .map(|e| if let Element::Literal(l) = e { l.len() } else { 0 })
             .collect();
         assert_eq!(lens, [128, 128, 44]);

@@ -104,9 +104,9 @@ impl SetBuilder {
         tail: &[u8],
     ) -> Result<(RegexRow, bool), Error> {
         let start = self.columns.code.len();
-        let result = ere::translate(part, &mut self.columns.code);
+        let result = ere::translate(part, self.columns.code.to_mut());
         let code = CodeRange::new(start, self.columns.code.len() + tail.len());
-        self.columns.code.extend_from_slice(tail);
+        self.columns.code.to_mut().extend_from_slice(tail);
         let translated = result?;
         let expansion = self.expansion.saturating_add(translated.expansion);
         if expansion > MAX_TOTAL_EXPANSION {
@@ -171,7 +171,7 @@ impl SetBuilder {
             return Err(content.error(ErrorKind::NameEmpty));
         }
         let start = self.columns.code.len();
-        self.columns.code.extend_from_slice(content.text);
+        self.columns.code.to_mut().extend_from_slice(content.text);
         Ok(CodeRange::new(start, self.columns.code.len()))
     }
 
@@ -267,7 +267,7 @@ impl SetBuilder {
         }
         let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
         let start = self.columns.code.len();
-        self.columns.code.extend_from_slice(&bytes[zeros..]);
+        self.columns.code.to_mut().extend_from_slice(&bytes[zeros..]);
         Ok(CodeRange::new(start, self.columns.code.len()))
     }
 
@@ -290,13 +290,13 @@ impl SetBuilder {
         let text = record.password.text;
         let start = self.columns.code.len();
         match record.kind.text {
-            b"0" => self.columns.code.extend_from_slice(text),
+            b"0" => self.columns.code.to_mut().extend_from_slice(text),
             b"1" if text.len().is_multiple_of(2) => {
                 let mut bytes = vec![0; text.len() / 2];
                 if !body::decode_hex(text, &mut bytes) {
                     return Err(record.password.error(ErrorKind::HexDigit));
                 }
-                self.columns.code.extend_from_slice(&bytes);
+                self.columns.code.to_mut().extend_from_slice(&bytes);
             }
             _ => return Err(record.password.error(ErrorKind::Password)),
         }

@@ -64,30 +64,27 @@ impl SetBuilder {
             piece.columns.blocks.iter().map(|block| self.block(block.clone())).collect();
         let (own, more) = (&mut self.columns, &piece.columns);
         let code = own.code.len();
-        own.code.extend_from_slice(&more.code);
-        own.bodies.extend(more.bodies.iter().map(|row| {
-            let mut row = row.clone();
+        own.code.to_mut().extend_from_slice(&more.code);
+        own.bodies.extend(more.bodies.iter().map(|mut row| {
             row.code = row.code.shifted(code);
             row
         }));
         let first_sub = own.subs.len() as u32; // checked above
-        own.logicals.extend(more.logicals.iter().map(|row| {
-            let mut row = row.clone();
+        own.logicals.extend(more.logicals.iter().map(|mut row| {
             row.block = blocks.get(row.block as usize).copied().unwrap_or_default();
             row.expression = row.expression.shifted(code);
             row.first_sub += first_sub;
             row
         }));
         let n_pcres = own.n_pcres;
-        own.subs.extend(more.subs.iter().map(|row| {
-            let mut row = row.clone();
+        for mut row in more.subs.iter() {
             row.code = row.code.shifted(code);
             row.second = row.second.map(|range: CodeRange| range.shifted(code));
             if let SubKind::Pcre { index, .. } = &mut row.kind {
                 *index += n_pcres;
             }
-            row
-        }));
+            own.subs.push(&row);
+        }
         own.n_pcres += more.n_pcres;
         own.raw_first |= more.raw_first;
         own.body_rows.append(&more.body_rows);

@@ -57,13 +57,13 @@ impl SetBuilder {
         let (subs, pcres) = (self.columns.subs.len(), self.columns.n_pcres);
         let line = NumberedLine { number: 2, text: trigger, format: Format::Cbc };
         let admission = Logical::parse(trigger).and_then(|record| self.logical(line, &record));
-        match (admission, self.columns.logicals.last_mut()) {
-            (Ok(Admission::Admitted), Some(row)) => {
-                row.runs_program = true;
+        match admission {
+            Ok(Admission::Admitted) => {
+                self.columns.logicals.change_last(|row| row.runs_program = true);
                 Ok(Admission::Program)
             }
-            (other, _) => {
-                self.columns.code.truncate(code);
+            other => {
+                self.columns.code.to_mut().truncate(code);
                 self.columns.subs.truncate(subs);
                 self.columns.n_pcres = pcres;
                 other.map_err(place)

@@ -1,12 +1,14 @@
 //! Target description blocks: on which layers a logical signature applies.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ast::{Attribute, Field, Logical, number};
 use crate::level::Level;
 use crate::model::{FileType, Target};
 use crate::{Error, ErrorKind};
 
 /// An inclusive range of numbers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Range {
     /// The smallest.
     pub min: u32,
@@ -22,7 +24,7 @@ impl Range {
 }
 
 /// What a layer must be for a logical signature to apply.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Block {
     /// The target.
     pub target: Target,
@@ -53,8 +55,18 @@ pub(crate) enum Skipped {
 const MAX_INTERMEDIATES: usize = 16;
 
 impl Block {
+    /// What stands for a block that is not there: no layer is such.
+    pub(crate) fn unknown() -> &'static Block {
+        static UNKNOWN: Block = {
+            let mut block = Block::plain(Target::ANY);
+            block.file_size = Some(Range { min: 1, max: 0 });
+            block
+        };
+        &UNKNOWN
+    }
+
     /// A block for `target` and nothing else.
-    fn plain(target: Target) -> Block {
+    const fn plain(target: Target) -> Block {
         Block {
             target,
             file_size: None,

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 macro_rules! file_types {
     ($($constant:ident)*) => {
         /// A file type, `CL_TYPE_...` in signatures.
         ///
         /// Which bytes have which type is decided by the file type magic in force,
         /// which is data; this is only the list of names.
-        #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
         pub struct FileType(u8);
 
         #[repr(u8)]

@@ -1,11 +1,13 @@
 //! Container metadata, phishing lists and passwords, as an engine reads them.
 
+use serde::{Deserialize, Serialize};
+
 use super::FileType;
 use super::set::CodeRange;
 use crate::SigId;
 
 /// Sizes or positions that an entry allows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum SizeRange {
     /// All.
     Any,
@@ -58,7 +60,7 @@ pub struct Regex<'s> {
 }
 
 /// What is said of an address on a list of hashes.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum UrlAlert {
     /// `S1`: blocked.
     Blocked,
@@ -79,7 +81,7 @@ pub struct UrlHash<'s> {
     pub alert: UrlAlert,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct ContainerRow {
     pub(crate) file_type: Option<FileType>,
     pub(crate) container_size: SizeRange,
@@ -90,13 +92,13 @@ pub(crate) struct ContainerRow {
     pub(crate) pattern: Option<RegexRow>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct RegexRow {
     pub(crate) code: CodeRange,
     pub(crate) expansion: usize,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct PhishingColumns {
     /// `R`: the pairs that are watched.
     pub(crate) watched: Vec<RegexRow>,
@@ -178,7 +180,7 @@ pub struct Password<'s> {
     pub bytes: &'s [u8],
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct PasswordRow {
     pub(crate) file_type: Option<FileType>,
     pub(crate) code: CodeRange,

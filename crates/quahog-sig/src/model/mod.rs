@@ -13,6 +13,7 @@ mod offset;
 pub(crate) mod rows;
 pub(crate) mod set;
 pub(crate) mod subsignature;
+pub mod table;
 mod target;
 
 pub use block::{Block, Range};

@@ -1,11 +1,13 @@
 //! Offsets: where a match may start.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ast::{Field, number};
 use crate::model::Target;
 use crate::{Error, ErrorKind};
 
 /// Where a match may start: from `base` to `base + shift`, both inclusive.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Offset {
     /// What is counted from.
     pub base: Base,
@@ -14,7 +16,7 @@ pub struct Offset {
 }
 
 /// What an offset is counted from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Base {
     /// `*`: anywhere.
     Any,
@@ -41,12 +43,52 @@ pub enum Base {
     Macro(u8),
 }
 
+/// Marks a negative distance in the packed form.
+const NEGATIVE: u32 = 16;
+
 /// The longest offset text.
 const MAX_TEXT: usize = 64;
 
 impl Offset {
     /// Anywhere.
     pub const ANY: Offset = Offset { base: Base::Any, shift: 0 };
+
+    /// All that it says, as numbers; the first one is below 32.
+    pub(crate) fn pack(self) -> [u32; 4] {
+        let (tag, a, b) = match self.base {
+            Base::Any => (0, 0, 0),
+            Base::Absolute(at) => (1, at, 0),
+            Base::End(before) => (2, before, 0),
+            // Its text has at most 32 bits and a sign.
+            Base::Entry(by) => {
+                let size = u32::try_from(by.unsigned_abs()).unwrap_or(u32::MAX);
+                (if by < 0 { 3 + NEGATIVE } else { 3 }, size, 0)
+            }
+            Base::Section { index, offset } => (4, index, offset),
+            Base::WholeSection(index) => (5, index, 0),
+            Base::LastSection(offset) => (6, offset, 0),
+            Base::VersionInfo => (7, 0, 0),
+            Base::Macro(group) => (8, group.into(), 0),
+        };
+        [tag, a, b, self.shift]
+    }
+
+    /// The offset that numbers say; what they do not say is *anywhere*.
+    pub(crate) fn unpack([tag, a, b, shift]: [u32; 4]) -> Offset {
+        let base = match tag & (NEGATIVE - 1) {
+            1 => Base::Absolute(a),
+            2 => Base::End(a),
+            3 if tag & NEGATIVE != 0 => Base::Entry(-i64::from(a)),
+            3 => Base::Entry(a.into()),
+            4 => Base::Section { index: a, offset: b },
+            5 => Base::WholeSection(a),
+            6 => Base::LastSection(a),
+            7 => Base::VersionInfo,
+            8 => Base::Macro(a as u8), // was one
+            _ => Base::Any,
+        };
+        Offset { base, shift }
+    }
 
     /// All that it says, as bytes.
     pub(crate) fn encode(self) -> [u8; 17] {

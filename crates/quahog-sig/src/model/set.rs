@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::body::Pattern;
 use crate::model::lists::{ContainerRow, PasswordRow, PhishingColumns};
 use crate::model::rows::Rows;
+use crate::model::table::{Packed, PackedTable, Sections, Table};
 use crate::model::{
     Block, ByteCompare, Container, Expression, FileType, IconMetrics, Macro, Offset, Password,
     Pcre, Phishing, Target,
@@ -150,8 +152,8 @@ pub struct Origin<'s> {
 /// Hashes of one kind, one row each.
 #[derive(Clone, Debug, Default)]
 pub struct HashColumns {
-    digests: Vec<u8>,
-    sizes: Vec<u32>,
+    digests: Table<u8>,
+    sizes: Table<u32>,
 }
 
 /// The size that stands for `*`.
@@ -168,13 +170,18 @@ pub struct HashEntry<'s> {
 
 impl HashColumns {
     pub(crate) fn append(&mut self, other: &HashColumns) {
-        self.digests.extend_from_slice(&other.digests);
-        self.sizes.extend_from_slice(&other.sizes);
+        self.digests.to_mut().extend_from_slice(&other.digests);
+        self.sizes.to_mut().extend_from_slice(&other.sizes);
     }
 
     pub(crate) fn push(&mut self, digest: &[u8], size: Option<u32>) {
-        self.digests.extend_from_slice(digest);
-        self.sizes.push(size.unwrap_or(ANY_SIZE));
+        self.digests.to_mut().extend_from_slice(digest);
+        self.sizes.to_mut().push(size.unwrap_or(ANY_SIZE));
+    }
+
+    fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        s.table(&mut self.digests)?;
+        s.table(&mut self.sizes)
     }
 
     /// The number of rows.
@@ -191,7 +198,8 @@ impl HashColumns {
     pub fn get(&self, row: usize) -> Option<HashEntry<'_>> {
         let len = self.digest_len();
         let &size = self.sizes.get(row)?;
-        let digest = self.digests.get(row * len..(row + 1) * len)?;
+        let start = row.checked_mul(len)?;
+        let digest = self.digests.get(start..start + len)?;
         Some(HashEntry { digest, size: (size != ANY_SIZE).then_some(size) })
     }
 
@@ -204,7 +212,7 @@ impl HashColumns {
         let len = self.digest_len();
         self.digests
             .chunks_exact(len)
-            .zip(&self.sizes)
+            .zip(self.sizes.iter())
             .map(|(digest, &size)| HashEntry { digest, size: (size != ANY_SIZE).then_some(size) })
     }
 }
@@ -218,6 +226,25 @@ pub(crate) struct BodyRow {
     pub(crate) is_static: bool,
 }
 
+impl Packed for BodyRow {
+    type Words = [u32; 6];
+
+    fn pack(&self) -> [u32; 6] {
+        let [offset, a, b, shift] = self.offset.pack();
+        let head = offset | u32::from(self.is_static) << 8 | u32::from(self.target.number()) << 16;
+        [head, a, b, shift, self.code.start, self.code.end]
+    }
+
+    fn unpack(&[head, a, b, shift, start, end]: &[u32; 6]) -> BodyRow {
+        BodyRow {
+            target: Target::new(head >> 16).unwrap_or(Target::ANY),
+            offset: Offset::unpack([head & 0xff, a, b, shift]),
+            code: CodeRange { start, end },
+            is_static: head >> 8 & 1 == 1,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct LogicalRow {
     pub(crate) block: u32,
@@ -226,6 +253,28 @@ pub(crate) struct LogicalRow {
     pub(crate) n_subs: u8,
     pub(crate) runs_program: bool,
 }
+
+impl Packed for LogicalRow {
+    type Words = [u32; 5];
+
+    fn pack(&self) -> [u32; 5] {
+        let last = u32::from(self.n_subs) | u32::from(self.runs_program) << 8;
+        [self.block, self.expression.start, self.expression.end, self.first_sub, last]
+    }
+
+    fn unpack(&[block, start, end, first_sub, last]: &[u32; 5]) -> LogicalRow {
+        LogicalRow {
+            block,
+            expression: CodeRange { start, end },
+            first_sub,
+            n_subs: (last as u8).min(MAX_SUBS), // the lower eight bits
+            runs_program: last >> 8 & 1 == 1,
+        }
+    }
+}
+
+/// The most subsignatures of a signature.
+const MAX_SUBS: u8 = 64;
 
 #[derive(Clone, Debug)]
 pub(crate) struct SubRow {
@@ -263,7 +312,115 @@ impl SubKind {
     }
 }
 
-#[derive(Clone, Debug)]
+impl SubRow {
+    /// What few rows have: an offset other than *anywhere*, a second range, the
+    /// number and the flags of a regular expression.
+    fn more(&self) -> Option<[u32; 7]> {
+        let (flags, number) = match self.kind {
+            SubKind::Pcre { flags, index } => (flags, index),
+            _ => (0, 0),
+        };
+        if self.offset == Offset::ANY && self.second.is_none() && (flags, number) == (0, 0) {
+            return None;
+        }
+        let [offset, a, b, shift] = self.offset.pack();
+        let second = self.second.unwrap_or_default();
+        let has_second = u32::from(self.second.is_some());
+        let head = offset | has_second << 8 | u32::from(flags) << 16;
+        Some([head, a, b, shift, second.start, second.end, number])
+    }
+}
+
+/// The subsignatures of logical signatures.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Subs {
+    /// Kind and number of the row's [`SubRow::more`], counted from 1; start and
+    /// end of the code.
+    rows: Table<[u32; 3]>,
+    more: Table<[u32; 7]>,
+}
+
+const SUB_KIND_SHIFT: u32 = 29;
+
+impl Subs {
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn push(&mut self, row: &SubRow) {
+        let kind = match row.kind {
+            SubKind::Hex => 0,
+            SubKind::ByteCompare => 1,
+            SubKind::FuzzyImage => 2,
+            SubKind::Macro => 3,
+            SubKind::Pcre { .. } => 4u32,
+        };
+        let mut more = 0;
+        if let Some(words) = row.more() {
+            self.more.to_mut().push(words);
+            // A set is full long before there are 2^29.
+            more = self.more.len() as u32;
+        }
+        self.rows.to_mut().push([kind << SUB_KIND_SHIFT | more, row.code.start, row.code.end]);
+    }
+
+    pub(crate) fn truncate(&mut self, len: usize) {
+        let cut = self.rows.get(len..).unwrap_or_default().iter();
+        let first = cut.filter_map(|row| Subs::more_of(row[0])).min();
+        if let Some(first) = first {
+            self.more.to_mut().truncate(first);
+        }
+        self.rows.to_mut().truncate(len);
+    }
+
+    /// Where in `more` the rest of a row is.
+    fn more_of(head: u32) -> Option<usize> {
+        (head & ((1 << SUB_KIND_SHIFT) - 1)).checked_sub(1).map(|at| at as usize)
+    }
+
+    pub(crate) fn get(&self, at: usize) -> Option<SubRow> {
+        let &[head, start, end] = self.rows.get(at)?;
+        let none = [0; 7];
+        let more = Subs::more_of(head).and_then(|at| self.more.get(at)).unwrap_or(&none);
+        let &[form, a, b, shift, second_start, second_end, index] = more;
+        let kind = match head >> SUB_KIND_SHIFT {
+            1 => SubKind::ByteCompare,
+            2 => SubKind::FuzzyImage,
+            3 => SubKind::Macro,
+            4 => SubKind::Pcre { flags: (form >> 16) as u16, index }, // the upper half
+            _ => SubKind::Hex,
+        };
+        let second = CodeRange { start: second_start, end: second_end };
+        Some(SubRow {
+            offset: Offset::unpack([form & 0xff, a, b, shift]),
+            code: CodeRange { start, end },
+            second: (form >> 8 & 1 == 1).then_some(second),
+            kind,
+        })
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = SubRow> {
+        let none = SubRow {
+            offset: Offset::ANY,
+            code: CodeRange::default(),
+            second: None,
+            kind: SubKind::Hex,
+        };
+        (0..self.len()).map(move |at| self.get(at).unwrap_or_else(|| none.clone()))
+    }
+
+    fn seal(&mut self) {
+        self.rows.seal();
+        self.more.seal();
+    }
+
+    fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        s.table(&mut self.rows)?;
+        s.table(&mut self.more)
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct YaraRow {
     pub(crate) program: CodeRange,
     pub(crate) first_string: u32,
@@ -271,7 +428,7 @@ pub(crate) struct YaraRow {
     pub(crate) private: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct YaraStringRow {
     /// A pattern, or the text of a regular expression.
     pub(crate) code: CodeRange,
@@ -280,7 +437,7 @@ pub(crate) struct YaraStringRow {
     pub(crate) is_regex: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct MagicRow {
     pub(crate) kind: MagicKind,
     pub(crate) offset: Offset,
@@ -288,7 +445,7 @@ pub(crate) struct MagicRow {
     pub(crate) file_type: FileType,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct CertificateRow {
     pub(crate) subject: Option<[u8; 20]>,
     pub(crate) serial: Option<[u8; 20]>,
@@ -314,7 +471,7 @@ pub struct Certificate<'s> {
 }
 
 /// An icon that logical signatures refer to by one of its groups.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct IconRow {
     pub(crate) name: Box<[u8]>,
     pub(crate) groups: [Box<[u8]>; 2],
@@ -333,7 +490,7 @@ pub struct Icon<'s> {
 }
 
 /// How a file type's magic is looked for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum MagicKind {
     /// Bytes at a place in the first bytes of a layer.
     Bytes,
@@ -357,7 +514,7 @@ pub struct Magic<'s> {
 }
 
 /// A range of the code arena.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct CodeRange {
     start: u32,
     end: u32,
@@ -375,7 +532,7 @@ impl CodeRange {
     }
 
     fn len(self) -> u32 {
-        self.end - self.start
+        self.end.saturating_sub(self.start)
     }
 
     pub(crate) fn of(self, code: &[u8]) -> &[u8] {
@@ -447,9 +604,14 @@ impl<'s> Logical<'s> {
     /// The subsignatures, 0 first.
     pub fn subsignatures(self) -> impl ExactSizeIterator<Item = Subsignature<'s>> {
         let start = self.first_sub as usize;
-        let rows = self.set.columns.subs.get(start..start + self.n_subsignatures());
         let set = self.set;
-        rows.unwrap_or_default().iter().map(move |row| set.subsignature_of(row))
+        let end = (start + self.n_subsignatures()).min(set.columns.subs.len());
+        let rows = (start.min(end)..end).map(move |at| set.columns.subs.get(at));
+        rows.map(move |row| match row {
+            Some(row) => set.subsignature_of(&row),
+            // Not below the number of rows.
+            None => Subsignature::FuzzyImage(0),
+        })
     }
 
     /// A subsignature by its number.
@@ -458,7 +620,7 @@ impl<'s> Logical<'s> {
             return None;
         }
         let row = self.set.columns.subs.get(self.first_sub as usize + id)?;
-        Some(self.set.subsignature_of(row))
+        Some(self.set.subsignature_of(&row))
     }
 }
 
@@ -492,7 +654,7 @@ pub enum YaraString<'s> {
     Regex(&'s [u8]),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) official: bool,
@@ -501,12 +663,12 @@ pub(crate) struct Source {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) sources: Vec<Source>,
-    pub(crate) code: Vec<u8>,
+    pub(crate) code: Table<u8>,
     pub(crate) body_rows: Rows,
-    pub(crate) bodies: Vec<BodyRow>,
+    pub(crate) bodies: PackedTable<BodyRow>,
     pub(crate) logical_rows: Rows,
-    pub(crate) logicals: Vec<LogicalRow>,
-    pub(crate) subs: Vec<SubRow>,
+    pub(crate) logicals: PackedTable<LogicalRow>,
+    pub(crate) subs: Subs,
     /// How many of `subs` are regular expressions.
     pub(crate) n_pcres: u32,
     pub(crate) blocks: Vec<Block>,
@@ -539,15 +701,50 @@ impl Columns {
             &mut self.body_rows,
             &mut self.logical_rows,
             &mut self.container_rows,
+            &mut self.certificate_rows,
             &mut self.yara_rows,
         ];
         hashes.chain(others).for_each(Rows::seal);
         let hashes = self.hashes.iter_mut().chain(&mut self.allowed);
         for columns in hashes.chain(self.parts.iter_mut().flatten()) {
-            columns.digests.shrink_to_fit();
-            columns.sizes.shrink_to_fit();
+            columns.digests.seal();
+            columns.sizes.seal();
         }
-        self.code.shrink_to_fit();
+        self.code.seal();
+        self.bodies.0.seal();
+        self.logicals.0.seal();
+        self.subs.seal();
+    }
+
+    fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
+        s.table(&mut self.code)?;
+        s.table(&mut self.bodies.0)?;
+        s.table(&mut self.logicals.0)?;
+        self.subs.sections(s)?;
+        let hashes = self.hash_rows.iter_mut().chain(self.part_rows.iter_mut().flatten());
+        let others = [
+            &mut self.body_rows,
+            &mut self.logical_rows,
+            &mut self.container_rows,
+            &mut self.certificate_rows,
+            &mut self.yara_rows,
+        ];
+        hashes.chain(others).try_for_each(|rows| rows.sections(s))?;
+        let hashes = self.hashes.iter_mut().chain(&mut self.allowed);
+        let hashes = hashes.chain(self.parts.iter_mut().flatten());
+        hashes.into_iter().try_for_each(|columns| columns.sections(s))?;
+        s.rest(&mut self.sources)?;
+        s.rest(&mut self.blocks)?;
+        s.rest(&mut self.n_pcres)?;
+        s.rest(&mut self.certificates)?;
+        s.rest(&mut self.icons)?;
+        s.rest(&mut self.magics)?;
+        s.rest(&mut self.containers)?;
+        s.rest(&mut self.phishing)?;
+        s.rest(&mut self.passwords)?;
+        s.rest(&mut self.raw_first)?;
+        s.rest(&mut self.yara)?;
+        s.rest(&mut self.yara_strings)
     }
 }
 
@@ -558,6 +755,15 @@ pub struct SignatureSet {
 }
 
 impl SignatureSet {
+    /// Goes through all that the set is made of, to write or to read an image.
+    ///
+    /// # Errors
+    ///
+    /// Those of `sections`.
+    pub fn sections<S: Sections>(&mut self, sections: &mut S) -> Result<(), S::Error> {
+        self.columns.sections(sections)
+    }
+
     /// The number of signatures, entries of allow lists, phishing lists and
     /// passwords among them.
     pub fn len(&self) -> usize {
@@ -583,12 +789,12 @@ impl SignatureSet {
 
     /// The body signatures, in the order of their lines.
     pub fn bodies(&self) -> impl ExactSizeIterator<Item = Body<'_>> {
-        self.columns.bodies.iter().enumerate().map(|(index, row)| self.body_of(index, row))
+        self.columns.bodies.iter().enumerate().map(|(index, row)| self.body_of(index, &row))
     }
 
     /// A body signature by its position.
     pub fn body(&self, index: usize) -> Option<Body<'_>> {
-        Some(self.body_of(index, self.columns.bodies.get(index)?))
+        Some(self.body_of(index, &self.columns.bodies.get(index)?))
     }
 
     fn body_of(&self, index: usize, row: &BodyRow) -> Body<'_> {
@@ -603,19 +809,20 @@ impl SignatureSet {
 
     /// The logical signatures, in the order of their lines.
     pub fn logicals(&self) -> impl ExactSizeIterator<Item = Logical<'_>> {
-        self.columns.logicals.iter().enumerate().map(|(index, row)| self.logical_of(index, row))
+        self.columns.logicals.iter().enumerate().map(|(index, row)| self.logical_of(index, &row))
     }
 
     /// A logical signature by its position.
     pub fn logical(&self, index: usize) -> Option<Logical<'_>> {
-        Some(self.logical_of(index, self.columns.logicals.get(index)?))
+        Some(self.logical_of(index, &self.columns.logicals.get(index)?))
     }
 
     fn logical_of(&self, index: usize, row: &LogicalRow) -> Logical<'_> {
         Logical {
             id: SigId::new(SigKind::Logical, index),
-            // The builder made the row after its block.
-            block: &self.columns.blocks[row.block as usize],
+            // The builder made the row after its block; a damaged image may not
+            // have it.
+            block: self.columns.blocks.get(row.block as usize).unwrap_or(Block::unknown()),
             expression: Expression::new(self.code(row.expression)),
             runs_program: row.runs_program,
             set: self,
@@ -700,7 +907,8 @@ impl SignatureSet {
     /// The number of regular expressions, of which each has an
     /// [index](Pcre::index).
     pub fn n_pcres(&self) -> usize {
-        self.columns.n_pcres as usize
+        // A damaged image may say anything.
+        (self.columns.n_pcres as usize).min(self.columns.subs.len())
     }
 
     /// The identity of the hash in this row.
@@ -799,18 +1007,18 @@ impl SignatureSet {
             digest.update(bytes);
         };
         part(&columns.code);
-        for row in &columns.bodies {
+        for row in columns.bodies.iter() {
             part(&[row.target.number()]);
             part(&row.offset.encode());
         }
         for block in &columns.blocks {
             part(format!("{block:?}").as_bytes());
         }
-        for row in &columns.logicals {
+        for row in columns.logicals.iter() {
             part(&row.block.to_le_bytes());
             part(&[row.n_subs, u8::from(row.runs_program)]);
         }
-        for row in &columns.subs {
+        for row in columns.subs.iter() {
             part(&row.offset.encode());
             part(&row.kind.encode());
             part(&row.code.len().to_le_bytes());
@@ -883,11 +1091,12 @@ impl SignatureSet {
         for set in sets {
             for row in &set.columns.magics {
                 let start = columns.code.len();
-                columns.code.extend_from_slice(set.code(row.code));
+                columns.code.to_mut().extend_from_slice(set.code(row.code));
                 let code = CodeRange::new(start, columns.code.len());
                 columns.magics.push(MagicRow { code, ..row.clone() });
             }
         }
+        columns.seal();
         SignatureSet { columns }
     }
 

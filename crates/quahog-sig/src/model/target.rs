@@ -1,10 +1,27 @@
 //! Targets: the kinds of layer that a signature is for.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::FileType;
 
 /// The number in `Target:1`.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct Target(u8);
+
+impl TryFrom<u8> for Target {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Target, &'static str> {
+        Target::new(number.into()).ok_or("a target that nothing uses")
+    }
+}
+
+impl From<Target> for u8 {
+    fn from(target: Target) -> u8 {
+        target.0
+    }
+}
 
 #[allow(missing_docs)] // named after what they match
 impl Target {

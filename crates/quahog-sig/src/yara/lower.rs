@@ -105,7 +105,7 @@ impl<'b> Reader<'b> {
         let strings = self.builder.columns.yara_strings.len();
         let result = self.admit(rule, text, line, leaked, names);
         if !matches!(result, Ok(Admission::Admitted | Admission::Odd(_))) {
-            self.builder.columns.code.truncate(code);
+            self.builder.columns.code.to_mut().truncate(code);
             self.builder.columns.yara_strings.truncate(strings);
         }
         result
@@ -178,7 +178,7 @@ impl<'b> Reader<'b> {
         let program = lowering.writer.code;
         let columns = &mut self.builder.columns;
         let start = columns.code.len();
-        columns.code.extend_from_slice(&program);
+        columns.code.to_mut().extend_from_slice(&program);
         let index = columns.yara.len();
         // All of these fit: `is_full` has checked that there is room.
         columns.yara.push(YaraRow {
@@ -196,7 +196,7 @@ impl<'b> Reader<'b> {
 
     /// Compiles a string into the arena.
     fn string(&mut self, string: &StringDef<'_>) -> Result<YaraStringRow, Error> {
-        let code = &mut self.builder.columns.code;
+        let code = self.builder.columns.code.to_mut();
         let start = code.len();
         let end_of = |code: &Vec<u8>, start| CodeRange::new(start, code.len());
         match &string.value {

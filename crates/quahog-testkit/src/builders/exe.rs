@@ -216,6 +216,107 @@ pub fn resources(address: u32, list: &[(u32, u32, Vec<u8>)]) -> Vec<u8> {
     out
 }
 
+/// An icon as it stands among the resources: a bitmap and its mask.
+#[derive(Clone, Debug)]
+pub struct Icon {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels, without the mask.
+    pub height: u32,
+    /// Bits of a pixel: 1, 4, 8, 16, 24 or 32.
+    pub bits: u16,
+    /// Colours that pixels of 8 bits and fewer name, as `0xrrggbb`.
+    pub palette: Vec<u32>,
+    /// Rows from the top: numbers in the palette, 16 bits as they are written,
+    /// or `0xaarrggbb`.
+    pub pixels: Vec<u32>,
+    /// Where the icon lets its background through, in the same order.
+    pub masked: Vec<bool>,
+}
+
+impl Icon {
+    /// The bytes of the resource.
+    pub fn build(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        push32(&mut out, &[40, self.width, 2 * self.height]);
+        push16(&mut out, &[1, self.bits]);
+        push32(&mut out, &[0; 6]);
+        if self.bits <= 8 {
+            for index in 0..1 << self.bits {
+                push32(&mut out, &[self.palette.get(index).copied().unwrap_or(0)]);
+            }
+        }
+        let width = self.width as usize;
+        for row in self.pixels.chunks(width).rev() {
+            push_row(&mut out, row.iter().copied(), self.bits);
+        }
+        for row in self.masked.chunks(width).rev() {
+            push_row(&mut out, row.iter().map(|&masked| u32::from(masked)), 1);
+        }
+        out
+    }
+}
+
+/// A picture that is made from a number: blocks of colours, of greys if one is
+/// left over after dividing by three.
+pub fn made_up_icon(seed: u32, width: u32, height: u32, bits: u16, masked: bool) -> Icon {
+    let palette = (0..1 << bits.min(8)).map(|at| mixed(seed, 999, at) & 0xff_ffff).collect();
+    let places = || (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    let pixel = |(x, y)| {
+        let value = mixed(seed, x / 5, y / 3);
+        let gray = ((value >> 24) * 0x1_0101) | ((value & 0xff) << 24);
+        let value = if seed % 3 == 1 { gray } else { value };
+        if bits < 32 { value & ((1 << bits) - 1) } else { value }
+    };
+    let hole = |(x, y)| masked && mixed(seed, x, y + 1000).is_multiple_of(5);
+    let (pixels, masked) = (places().map(pixel).collect(), places().map(hole).collect());
+    Icon { width, height, bits, palette, pixels, masked }
+}
+
+/// Three numbers made into one that looks random.
+fn mixed(seed: u32, a: u32, b: u32) -> u32 {
+    let mut value = seed
+        .wrapping_mul(0x9e37_79b1)
+        .wrapping_add(a.wrapping_mul(0x85eb_ca6b))
+        .wrapping_add(b.wrapping_mul(0xc2b2_ae35));
+    value ^= value >> 15;
+    value = value.wrapping_mul(0x2c1b_3c6d);
+    value ^ value >> 12
+}
+
+/// Numbers of some bits each, up to a multiple of four bytes: the first in the
+/// highest bits of a byte, or in as many bytes as they take.
+fn push_row(out: &mut Vec<u8>, row: impl Iterator<Item = u32>, bits: u16) {
+    let start = out.len();
+    let mut open = 0;
+    for value in row {
+        if bits >= 8 {
+            out.extend_from_slice(&value.to_le_bytes()[..usize::from(bits / 8)]);
+            continue;
+        }
+        if open == 0 {
+            out.push(0);
+            open = 8;
+        }
+        open -= bits;
+        if let Some(last) = out.last_mut() {
+            *last |= (value as u8) << open;
+        }
+    }
+    out.resize(start + (out.len() - start).next_multiple_of(4), 0);
+}
+
+/// A group of the icons with these numbers.
+pub fn icon_group(icons: &[u16]) -> Vec<u8> {
+    let mut out = Vec::new();
+    push16(&mut out, &[0, 1, icons.len() as u16]);
+    for &number in icons {
+        push32(&mut out, &[0, 0, 0]);
+        push16(&mut out, &[number]);
+    }
+    out
+}
+
 /// Version information with these keys and values.
 pub fn version_info(entries: &[(&str, &str)]) -> Vec<u8> {
     let strings: Vec<Vec<u8>> = entries

@@ -88,6 +88,12 @@ impl Program {
         ranges.into_iter()
     }
 
+    /// Where the icons of the first group stand.
+    pub(super) fn icons(&self, bytes: &[u8]) -> Vec<i64> {
+        let pe = self.headers().and_then(|headers| headers.pe.as_ref());
+        pe.map_or(Vec::new(), |pe| pe.icons(bytes))
+    }
+
     /// The text that import hashes are made of.
     pub(super) fn imports(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         self.headers()?.pe.as_ref()?.imports(bytes)
@@ -95,7 +101,7 @@ impl Program {
 }
 
 /// `size` bytes at `at` as a number.
-fn number(bytes: &[u8], at: i64, size: usize, big: bool) -> Option<i64> {
+pub(super) fn number(bytes: &[u8], at: i64, size: usize, big: bool) -> Option<i64> {
     let at = usize::try_from(at).ok()?;
     let digits = bytes.get(at..at.checked_add(size)?)?;
     let mut value = 0_u64;
@@ -276,6 +282,55 @@ impl Pe {
             }
         }
         keys
+    }
+
+    fn icons(&self, bytes: &[u8]) -> Vec<i64> {
+        let get = |at, size| number(bytes, at, size, false);
+        let icons = self.named_leaves(bytes, 3);
+        let groups = self.named_leaves(bytes, 14);
+        let mut found = Vec::new();
+        for (name, leaf) in &groups {
+            let data = get(*leaf, 4).and_then(|address| self.offset(address));
+            let (Some(data), Some(size)) = (data, get(*leaf + 4, 4)) else { continue };
+            if *name != groups[0].0 {
+                break;
+            }
+            for entry in 0..get(data + 4, 2).unwrap_or(0) {
+                let field = 6 + 14 * entry + 12;
+                let Some(wanted) = get(data + field, 2).filter(|_| field + 2 <= size) else {
+                    break;
+                };
+                let same = icons.iter().filter(|icon| icon.0 == wanted);
+                found.extend(same.map(|&(_, leaf)| {
+                    let address = get(leaf, 4).and_then(|address| self.offset(address));
+                    address.unwrap_or(self.length)
+                }));
+            }
+        }
+        found
+    }
+
+    /// Names and offsets of the leaves of the first directory of one kind.
+    fn named_leaves(&self, bytes: &[u8], kind: i64) -> Vec<(i64, i64)> {
+        let (root, size) = self.resources;
+        let mut found = Vec::new();
+        if root == 0 || size == 0 {
+            return found;
+        }
+        let kinds = self.directory(bytes, root).into_iter();
+        let Some((_, names)) = kinds.into_iter().find(|entry| entry.0 == kind) else {
+            return found;
+        };
+        if names < SIGN {
+            return found;
+        }
+        for (name, languages) in self.directory(bytes, root + names - SIGN) {
+            if languages >= SIGN {
+                let leaves = self.leaves(bytes, root, root + languages - SIGN).into_iter();
+                found.extend(leaves.filter_map(|leaf| Some((name, self.offset(leaf)?))));
+            }
+        }
+        found
     }
 
     /// The directories in a directory of resources.

@@ -5,6 +5,7 @@ use std::mem::discriminant;
 use super::body::{Body, Demands, Modifiers, Occurrence};
 use super::compare::ByteCompare;
 use super::exe::Program;
+use super::icon::Icon;
 use super::logic::Expression;
 use super::offset::Offset;
 use super::pcre::Pcre;
@@ -39,8 +40,9 @@ enum Condition {
     /// File offset of the entry point.
     EntryPoint(i64, i64),
     Sections(i64, i64),
-    /// Asks for an icon.
-    Icon,
+    /// Ask for an icon of a group, `*` for any.
+    IconGroup1(String),
+    IconGroup2(String),
 }
 
 /// One numbered pattern of a logical signature.
@@ -89,9 +91,27 @@ impl Logical {
 
     /// What keeps the reference from deciding this signature.
     pub(super) fn unsupported(&self) -> Option<UnsupportedKind> {
-        let executable = self.conditions.iter().any(|c| matches!(c, Condition::Icon));
-        let condition = executable.then_some(UnsupportedKind::ExecutableAttribute);
-        condition.or_else(|| self.subsignatures.iter().find_map(Subsignature::unsupported))
+        self.subsignatures.iter().find_map(Subsignature::unsupported)
+    }
+
+    /// Whether the view has an icon that is asked for, if one is.
+    fn has_icon(&self, view: &View<'_>, icons: &[Icon]) -> bool {
+        let wanted: Vec<(usize, &String)> = self
+            .conditions
+            .iter()
+            .filter_map(|condition| match condition {
+                Condition::IconGroup1(group) => Some((0, group)),
+                Condition::IconGroup2(group) => Some((1, group)),
+                _ => None,
+            })
+            .collect();
+        if wanted.is_empty() {
+            return true;
+        }
+        let offsets = Program::of(view).icons(view.bytes);
+        let fits =
+            |icon: &Icon| wanted.iter().all(|&(n, group)| group == "*" || *group == icon.groups[n]);
+        icons.iter().any(|icon| fits(icon) && icon.is_in(view.bytes, &offsets))
     }
 
     /// See [`Body::clamscan_may_lose`]. With `wa` clamscan also leaves hits of
@@ -112,13 +132,16 @@ impl Logical {
     ///
     /// A regular expression takes more steps than the reference has.
     ///
-    /// `members` gives the hits of a macro group.
+    /// `members` gives the hits of a macro group; `icons` are those loaded.
     pub(super) fn evaluate(
         &self,
         view: &View<'_>,
         members: &dyn Fn(i64) -> Vec<Occurrence>,
+        icons: &[Icon],
     ) -> Result<Option<(u64, Vec<Hits>)>, TooManySteps> {
-        if !self.conditions.iter().all(|condition| condition.holds(view)) {
+        if !self.conditions.iter().all(|condition| condition.holds(view))
+            || !self.has_icon(view, icons)
+        {
             return Ok(None);
         }
         // Body patterns, then byte compares, pictures, regular expressions.
@@ -294,7 +317,11 @@ fn block_of(block: &str) -> Result<Option<(u32, Vec<Condition>)>, Reason> {
             }
             "IconGroup1" | "IconGroup2" => {
                 icons = true;
-                replace(Condition::Icon);
+                let group = value.to_owned();
+                replace(match key {
+                    "IconGroup1" => Condition::IconGroup1(group),
+                    _ => Condition::IconGroup2(group),
+                });
             }
             _ => return Ok(None),
         }
@@ -354,7 +381,8 @@ impl Condition {
                 let count = program.sections().len() as i64;
                 program.entry().is_some() && (*min..=*max).contains(&count)
             }
-            Condition::Icon => false,
+            // Of both groups: see `has_icon`.
+            Condition::IconGroup1(_) | Condition::IconGroup2(_) => true,
         }
     }
 }

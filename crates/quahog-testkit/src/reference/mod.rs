@@ -13,12 +13,13 @@
 //! | `offset` | 3.2 offsets |
 //! | `logical`, `logic` | 4 logical signatures and their expressions |
 //! | `exe` | 3.2, 4.1 what the headers of executables say |
+//! | `icon` | 5.8 icons |
 //! | `compare`, `pcre` | 4.6 byte compares, 4.7 regular expressions |
 //! | `hash` | 1 hash signatures and allow lists |
 //! | `container` | 5.1 container metadata, for an entry and not for a view |
 //!
-//! What the reference cannot decide (icons, the less plain regular
-//! expressions) it reads as far as loading refuses it and then names in
+//! What the reference cannot decide (the less plain regular expressions) it
+//! reads as far as loading refuses it and then names in
 //! [`Verdict::unsupported`]; it never guesses.
 //!
 //! Cost: each pattern is tried at each byte. Haystacks of 10 000 bytes and
@@ -41,6 +42,7 @@ mod container;
 mod exe;
 mod file_type;
 mod hash;
+mod icon;
 mod logic;
 mod logical;
 mod offset;
@@ -55,6 +57,7 @@ pub use self::container::{Entry, container_line_matches};
 use self::exe::Program;
 pub use self::hash::Digests;
 use self::hash::{Hash, md5_hex};
+use self::icon::Icon;
 use self::logical::{Logical, TooManySteps};
 use self::offset::Offset;
 
@@ -103,8 +106,6 @@ pub struct LoadError {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum UnsupportedKind {
-    /// A condition about the icons of an executable.
-    ExecutableAttribute,
     /// A whole database format.
     Format,
     /// A regular expression that is not of the plainest kind, or takes too
@@ -117,6 +118,7 @@ pub enum UnsupportedKind {
 pub struct Database {
     signatures: Vec<Signature>,
     allowed: Vec<Hash>,
+    icons: Vec<Icon>,
     refused: Vec<LoadError>,
     formats: BTreeSet<String>,
 }
@@ -324,7 +326,7 @@ impl Database {
         let searched = self.signatures.iter().filter(|s| view.targets.contains(&s.target));
         let mut matches: Vec<Match> = searched
             .filter(|signature| signature.rule.unsupported().is_none())
-            .filter_map(|signature| signature.search(view, &self.signatures).ok().flatten())
+            .filter_map(|signature| signature.search(view, self).ok().flatten())
             .collect();
         matches.sort();
         matches
@@ -342,7 +344,7 @@ impl Database {
             verdict.unsupported.insert((UnsupportedKind::Format, format.clone()));
         }
         for signature in self.signatures.iter().filter(|s| view.targets.contains(&s.target)) {
-            let beyond = || signature.search(view, &self.signatures).is_err();
+            let beyond = || signature.search(view, self).is_err();
             let kind = signature.rule.unsupported();
             if let Some(kind) = kind.or_else(|| beyond().then_some(UnsupportedKind::Pcre)) {
                 verdict.unsupported.insert((kind, signature.name.clone()));
@@ -364,7 +366,8 @@ impl Database {
 }
 
 impl Signature {
-    fn search(&self, view: &View<'_>, all: &[Signature]) -> Result<Option<Match>, TooManySteps> {
+    fn search(&self, view: &View<'_>, database: &Database) -> Result<Option<Match>, TooManySteps> {
+        let Database { signatures: all, icons, .. } = database;
         let length = view.bytes.len();
         let (count, spans, subsignatures) = match &self.rule {
             // A member of a macro group never alerts alone.
@@ -409,7 +412,7 @@ impl Signature {
                     }
                     found
                 };
-                let Some((count, hits)) = logical.evaluate(view, &members)? else {
+                let Some((count, hits)) = logical.evaluate(view, &members, icons)? else {
                     return Ok(None);
                 };
                 let hits: Vec<Hits> = hits
@@ -470,10 +473,10 @@ impl Loader<'_> {
                 return Ok(());
             }
             "db" | "ndb" | "ndu" | "ldb" | "ldu" | "hdb" | "hsb" | "hdu" | "hsu" | "fp" | "sfp"
-            | "ign" | "ign2" | "mdb" | "msb" | "mdu" | "msu" | "imp" => {}
+            | "ign" | "ign2" | "mdb" | "msb" | "mdu" | "msu" | "imp" | "idb" => {}
             "yar" | "yara" => return self.rules(name, text),
             "sdb" | "cfg" | "info" | "cbc" | "ioc" | "cdb" | "zmd" | "rmd" | "ftm" | "pdb"
-            | "gdb" | "wdb" | "idb" | "crb" | "cat" | "pwdb" | "cvd" | "cld" | "cud" => {
+            | "gdb" | "wdb" | "crb" | "cat" | "pwdb" | "cvd" | "cld" | "cud" => {
                 self.database.formats.insert(name.to_owned());
                 return Ok(());
             }
@@ -544,12 +547,17 @@ impl Loader<'_> {
             "db" => line.split_once('=').ok_or("no `=` after the name")?.0,
             "ldb" | "ldu" => logical::name(line)?,
             "ndb" | "ndu" => colon_fields(line, 4..=6)?[0],
+            "idb" => colon_fields(line, 4..=4)?[0],
             _ => colon_fields(line, 3..=5)?[2],
         };
         // What is not wanted is not read any further.
         if extension.ends_with('u') && !self.options.pua.wants(raw_name)
             || self.ignored.iter().any(|entry| entry.means(raw_name, raw))
         {
+            return Ok(());
+        }
+        if extension == "idb" {
+            self.database.icons.push(Icon::parse(&colon_fields(line, 4..=4)?)?);
             return Ok(());
         }
         let parsed = match extension {

@@ -119,7 +119,7 @@ impl Rule {
         let places = |text: &Text| {
             let pattern = text.pattern.as_ref()?;
             // A body pattern: no step is counted, and no group is asked for.
-            let (_, hits) = pattern.evaluate(view, &|_| Vec::new()).ok()??;
+            let (_, hits) = pattern.evaluate(view, &|_| Vec::new(), &[]).ok()??;
             let mut starts: Vec<usize> =
                 hits.first()?.occurrences.iter().map(|found| found.start).collect();
             starts.sort_unstable();

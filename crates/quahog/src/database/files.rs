@@ -85,6 +85,11 @@ fn read_at_most(path: &Path, most: u64, follow: bool) -> Result<Bytes, NotRead> 
     Ok(bytes.into())
 }
 
+/// Opens a file to be read, without waiting for anything; a link is followed.
+pub(crate) fn open_quietly(path: &Path) -> io::Result<File> {
+    open_nonblocking(path, true)
+}
+
 #[cfg(unix)]
 fn open_nonblocking(path: &Path, follow: bool) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};

@@ -24,11 +24,14 @@ use std::path::PathBuf;
 
 use quahog_cvd::TrustStore;
 use quahog_cvd::detached::Anchors;
+use quahog_engine::{BuildError, Segment};
 use quahog_sig::{Format, Lines, Programs, PuaFilter, SetBuilder, SignatureSet};
+
+pub(crate) use files::open_quietly;
 
 pub use decode::{Decoded, decode, guess_format};
 pub use keys::{read_anchors, read_source};
-pub use publish::{Fault, FaultIo, FileIo, PublishError, Stage, SystemIo, publish};
+pub use publish::{Fault, FaultIo, FileIo, PublishError, Stage, SystemIo, publish, publish_pieces};
 pub use report::{
     Counts, Event, FileReport, LoadError, LoadReport, MemberReport, Outcome, RefusedForCost,
     Trusted,
@@ -216,6 +219,15 @@ impl Database {
     /// The signatures.
     pub fn signatures(&self) -> &SignatureSet {
         &self.signatures
+    }
+
+    /// Compiles the signatures, on the rayon pool of the caller.
+    ///
+    /// # Errors
+    ///
+    /// The tables would be too large.
+    pub fn compile(self) -> Result<Segment, BuildError> {
+        Segment::new(self.signatures)
     }
 
     /// The signatures, to be compiled.

@@ -27,6 +27,19 @@ use std::path::{Path, PathBuf};
 /// [`Stage::SyncFolder`] the new one is in place, and may be gone again if the
 /// machine loses its power now.
 pub fn publish(io: &dyn FileIo, path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
+    publish_pieces(io, path, &[bytes])
+}
+
+/// As [`publish`], for bytes that lie in pieces.
+///
+/// # Errors
+///
+/// As [`publish`].
+pub fn publish_pieces<P: AsRef<[u8]>>(
+    io: &dyn FileIo,
+    path: &Path,
+    pieces: &[P],
+) -> Result<(), PublishError> {
     let fault = |stage: Stage| move |error| PublishError { path: path.to_owned(), stage, error };
     let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
         let error = io::Error::from(io::ErrorKind::InvalidInput);
@@ -46,7 +59,7 @@ pub fn publish(io: &dyn FileIo, path: &Path, bytes: &[u8]) -> Result<(), Publish
         }
         _ => {}
     }
-    let written = write_aside(io, &aside, bytes)
+    let written = write_aside(io, &aside, pieces)
         .and_then(|()| io.rename(&aside, path).map_err(|error| (Stage::Rename, error)));
     if let Err((stage, error)) = written {
         // It gives the room back. If that fails too, the next writer does it.
@@ -56,15 +69,21 @@ pub fn publish(io: &dyn FileIo, path: &Path, bytes: &[u8]) -> Result<(), Publish
     io.sync(&lock).map_err(fault(Stage::SyncFolder))
 }
 
-fn write_aside(io: &dyn FileIo, aside: &Path, bytes: &[u8]) -> Result<(), (Stage, io::Error)> {
+fn write_aside<P: AsRef<[u8]>>(
+    io: &dyn FileIo,
+    aside: &Path,
+    pieces: &[P],
+) -> Result<(), (Stage, io::Error)> {
     let mut file = io.create(aside).map_err(|error| (Stage::Create, error))?;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match io.write(&mut file, rest) {
-            Ok(0) => return Err((Stage::Write, io::ErrorKind::WriteZero.into())),
-            Ok(n) => rest = rest.get(n..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err((Stage::Write, error)),
+    for piece in pieces {
+        let mut rest = piece.as_ref();
+        while !rest.is_empty() {
+            match io.write(&mut file, rest) {
+                Ok(0) => return Err((Stage::Write, io::ErrorKind::WriteZero.into())),
+                Ok(n) => rest = rest.get(n..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err((Stage::Write, error)),
+            }
         }
     }
     io.sync(&file).map_err(|error| (Stage::Sync, error))

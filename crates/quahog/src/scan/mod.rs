@@ -21,8 +21,8 @@ use rayon::prelude::*;
 use crate::live::{Live, Snapshot};
 
 pub use explain::{Explainable, Explained, Explanations};
-pub use quahog_engine::RegexLimits;
 pub use quahog_engine::explain::{Conclusion, Explanation, Fact};
+pub use quahog_engine::{RegexLimits, SignatureCost};
 pub use report::{Completeness, Detection, Missing, ScanReport, ScanStats, Verdict};
 pub use settings::{Input, Settings, ViewLimits};
 
@@ -35,11 +35,26 @@ pub struct Scanner {
     live: Live,
     settings: Settings,
     scratch: Scratch,
+    /// The generation that answered last.
+    generation: u64,
 }
 
 impl Scanner {
     pub(crate) fn new(live: Live, settings: Settings) -> Scanner {
-        Scanner { live, settings, scratch: Scratch::default() }
+        Scanner { live, settings, scratch: Scratch::default(), generation: 0 }
+    }
+
+    /// What signatures have cost this scanner since the generation in force was
+    /// promoted, with their reported names, what costs most first. Counted for
+    /// signatures that are searched for; lookups of hashes cost next to nothing.
+    pub fn costs(&self) -> Vec<(String, SignatureCost)> {
+        let snapshot = self.live.snapshot();
+        let Some(engine) = snapshot.engine().filter(|_| snapshot.generation() == self.generation)
+        else {
+            return Vec::new();
+        };
+        let costs = self.scratch.costs(engine).into_iter();
+        costs.map(|cost| (engine.reported_name(cost.segment, cost.id), cost)).collect()
     }
 
     /// The settings in force.
@@ -90,6 +105,10 @@ impl Scanner {
         let Some(engine) = snapshot.engine() else {
             return ScanReport::unavailable(snapshot.generation());
         };
+        if self.generation != snapshot.generation() {
+            self.generation = snapshot.generation();
+            self.scratch.forget_costs();
+        }
         let budget = budget(&self.settings, engine);
         let (settings, scratch) = (&self.settings, &mut self.scratch);
         // Hostile bytes must not end the process, even where we made a mistake.

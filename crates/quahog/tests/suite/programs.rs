@@ -1,7 +1,9 @@
 //! Programs on their way through a scan: inside others, looked at again, and
 //! by hashes of their parts.
 
-use quahog_testkit::builders::exe::{MachO, Pe, PeSection, resources, universal};
+use quahog_testkit::builders::exe::{
+    MachO, Pe, PeSection, icon_group, made_up_icon, resources, universal,
+};
 
 use crate::{Folder, live, names, scan_all};
 
@@ -81,31 +83,49 @@ fn a_broken_program_loses_what_depends_on_its_end() {
     assert_eq!(found, ["Any.UNOFFICIAL", "End.UNOFFICIAL"]);
 }
 
-/// Icons are not compared: where one would decide, the report says so, and no
-/// name is given. Where there is none to compare, nothing is left open.
-#[test]
-fn what_icons_would_decide_is_left_open() {
-    let icon = "107b3000168306015c20a0105b07060be0a0b11c050bea0706cb0a0bbb060b\
-                6f00017c06018301068109086b03046705081b000a270a002a000039002b17";
-    let ldb = "Icon;Engine:52-255,Target:1,IconGroup1:one,IconGroup2:*;0;746f6b656e\n";
-    let idb = |group: &str| format!("I:{group}:two:{icon}\n");
-    let section = PeSection { address: 0x1000, memory_len: 0x200, offset: 0x400, len: 0x200 };
-    let mut pe = Pe { entry: 0x1000, sections: vec![section], len: 0x600, ..Pe::default() };
+/// A program with "token" and as many icons, each of another picture.
+fn with_icons(count: u16) -> Vec<u8> {
+    let number = |n: u16| u32::from(n);
+    let icon = |n| (3, number(n), made_up_icon(3 * number(n), 16, 16, 24, false).build());
+    let mut list: Vec<_> = (1..=count).map(icon).collect();
+    list.push((14, 1, icon_group(&(1..=count).collect::<Vec<_>>())));
+    let table = resources(0x1010, &list);
+    let len = 0x10 + table.len() as u32;
+    let section = PeSection { address: 0x1000, memory_len: len, offset: 0x400, len };
+    let mut pe = Pe { entry: 0x1000, sections: vec![section], ..Pe::default() };
+    pe.len = 0x400 + len as usize;
+    pe.directories[2] = (0x1010, len - 0x10);
     pe.place(0x400, b"token");
-    let without = pe.build();
-    let table = resources(0x1010, &[(14, 1, vec![0; 6])]);
-    pe.directories[2] = (0x1010, table.len() as u32);
     pe.place(0x410, &table);
-    let with = pe.build();
-    for (group, program, open) in
-        [("one", &with, true), ("other", &with, false), ("one", &without, false)]
-    {
-        let live = live(&Folder::of(&[("x.ldb", ldb.to_owned()), ("x.idb", idb(group))]));
+    pe.build()
+}
+
+/// Pictures by their numbers, as clamscan 1.4.6 prints them: 1 is that of the
+/// first icon, and the other is like none.
+#[test]
+fn icons_decide_where_a_signature_asks_for_one() {
+    let first = "10db20508d710a06bda00055bc050062e050b6a80009df0a08de0508d4\
+                 00036b050b7500008f090b9205069109095a040214000a1a00001b0a001f202550";
+    let other = "107b3000168306015c20a0105b07060be0a0b11c050bea0706cb0a0bbb060b\
+                 6f00017c06018301068109086b03046705081b000a270a002a000039002b17";
+    let ldb = "Icon;Engine:52-255,Target:1,IconGroup1:one,IconGroup2:*;0;746f6b656e\n";
+    let scan = |group: &str, metrics: &str, program: &[u8]| {
+        let idb = format!("I:{group}:two:{metrics}\n");
+        let live = live(&Folder::of(&[("x.ldb", ldb.to_owned()), ("x.idb", idb)]));
         let report = scan_all(&live, program);
-        assert!(names(&report).is_empty());
         let complete = report.completeness() == quahog::Completeness::Complete;
-        assert_eq!(complete, !open, "{group}: {}", report.completeness());
-    }
+        (!names(&report).is_empty(), complete)
+    };
+    let program = with_icons(3);
+    assert_eq!(scan("one", first, &program), (true, true));
+    assert_eq!(scan("one", other, &program), (false, true));
+    assert_eq!(scan("two", first, &program), (false, true));
+    assert_eq!(scan("one", first, &with_icons(0)), (false, true));
+    // More than 100 icons: what was not looked at is said, unless another was
+    // enough.
+    let program = with_icons(101);
+    assert_eq!(scan("one", first, &program), (true, true));
+    assert_eq!(scan("one", other, &program), (false, false));
 }
 
 /// A match may start at the first byte behind the section and at none after it.

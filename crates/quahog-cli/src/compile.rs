@@ -1,0 +1,58 @@
+//! `compile`: an engine image of databases.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use quahog::LoadReport;
+use quahog::database::{Outcome, SystemIo};
+use quahog::image;
+
+use crate::Exit;
+use crate::console::{Console, escape};
+use crate::databases::{self, Loaded, Source};
+
+/// Compiles databases into an engine image, which `scan --image` maps
+///
+/// A scanner starts with an image in milliseconds, and all that use it share one
+/// copy in memory. Databases are loaded as `scan` loads them. An image is bound to
+/// its format: a quahog of another format says so, and the databases have to be
+/// compiled again. Nobody but its owner and root may be able to write it.
+///
+/// Exit code: 0, or 2 if something was refused or went wrong; in the latter case
+/// the file is as it was.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// A database or a folder of databases; may be given more than once
+    #[arg(short, long, value_name = "PATH", required = true)]
+    database: Vec<PathBuf>,
+    /// The file; one that is there is replaced, and whoever uses it keeps it
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    databases: databases::LoadOptions,
+}
+
+pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Exit> {
+    let source = Source::Paths(options.database.clone());
+    let Some((loaded, refused)) = databases::loaded(&options.databases, &source, console)? else {
+        return Ok(Exit::Error);
+    };
+    let Loaded { database, report, .. } = loaded;
+    console.begin("compiling signatures");
+    let segment = database.compile();
+    console.end();
+    let segment = segment?;
+    let out = &options.out;
+    let n_signatures = segment.signatures().len();
+    image::write(&SystemIo, out, &segment, stamps(&report)?)?;
+    let len = std::fs::metadata(out).with_context(|| out.display().to_string())?.len();
+    console.line(&format!("{}: {len} bytes, {n_signatures} signatures", escape(out)))?;
+    Ok(if refused { Exit::Error } else { Exit::Fine })
+}
+
+/// The files that were loaded.
+fn stamps(report: &LoadReport) -> anyhow::Result<Vec<image::Stamp>> {
+    let loaded = report.files.iter().filter(|f| matches!(f.outcome, Outcome::Loaded { .. }));
+    let stamp = |path: &Path| image::stamp(path).with_context(|| path.display().to_string());
+    loaded.map(|file| stamp(&file.path)).collect()
+}
