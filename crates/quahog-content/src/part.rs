@@ -25,6 +25,8 @@ pub struct Part<'p> {
     /// The media type that a message declares, lower-case, without parameters
     /// (`text/html`); `None` outside of messages.
     pub declared: Option<Cow<'p, str>>,
+    /// Whether it is all the body that a message has, and not one of several.
+    pub is_body: bool,
 }
 
 /// A container's directory entry, as container signatures ask for it.

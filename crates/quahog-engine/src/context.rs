@@ -137,15 +137,6 @@ impl<'a> Layer<'a> {
         own.chain().skip(1).filter(|layer| !layer.is_view).map(|layer| layer.file_type)
     }
 
-    /// The size that `FileSize` speaks of: that of the layer itself for
-    /// normalised text.
-    pub(crate) fn raw_len(&self) -> usize {
-        match self.parent {
-            Some(parent) if self.is_view => parent.bytes.len(),
-            _ => self.bytes.len(),
-        }
-    }
-
     /// Its headers, if it is an executable by its type; a view is none.
     ///
     /// Read when first asked for, and kept.
@@ -232,6 +223,6 @@ mod tests {
         let inner = Layer::new(b"inner", FileType::TEXT_ASCII, Some(&view));
         assert_eq!(view.containers().collect::<Vec<_>>(), [FileType::MAIL]);
         assert_eq!(inner.containers().collect::<Vec<_>>(), [FileType::HTML, FileType::MAIL]);
-        assert_eq!(view.raw_len(), 4);
+        assert_eq!(view.raw_bytes().len(), 4);
     }
 }

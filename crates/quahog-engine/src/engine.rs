@@ -36,6 +36,15 @@ pub enum BuildError {
     TooLarge(String),
 }
 
+/// Whether a signature for text counts from its end, or runs a program.
+fn measures_text(set: &SignatureSet) -> bool {
+    let from_end = |offset: Offset| matches!(offset.base, quahog_sig::model::Base::End(_));
+    let sub_from_end = |sub| matches!(sub, Subsignature::Hex { offset, .. } if from_end(offset));
+    let mut logicals = set.logicals().filter(|logical| logical.block.target == Target::TEXT);
+    set.bodies().any(|body| body.target == Target::TEXT && from_end(body.offset))
+        || logicals.any(|logical| logical.runs_program || logical.subsignatures().any(sub_from_end))
+}
+
 /// Who an engine is: the same fingerprint means the same answers.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Fingerprint([u8; 16]);
@@ -80,6 +89,8 @@ struct Inner {
     identifier: Identifier,
     zip_passwords: Vec<Vec<u8>>,
     fingerprint: Fingerprint,
+    /// Whether normalised text has a size of its own: see [`Engine::file_size`].
+    text_is_measured: bool,
 }
 
 /// Memory that scans reuse; one for each thread.
@@ -176,9 +187,8 @@ impl Engine {
     ///
     /// The tables of file types would be too large.
     pub fn from_segments(segments: Vec<Arc<Segment>>) -> Result<Engine, BuildError> {
-        let with_magic = segments.iter().find(|segment| segment.tables.set.magics().len() > 0);
-        let none = SignatureSet::default();
-        let identifier = Identifier::new(with_magic.map_or(&none, |segment| &segment.tables.set))?;
+        let sets: Vec<&SignatureSet> = segments.iter().map(|segment| &segment.tables.set).collect();
+        let identifier = Identifier::new(&sets)?;
         let mut digest = Sha256::new();
         for segment in &segments {
             digest.update(segment.digest);
@@ -196,7 +206,9 @@ impl Engine {
             let groups = segments.iter().filter_map(|segment| segment.group(target));
             own.then(|| Filters::merged(groups.map(|group| group.prefilter.filters())))
         });
-        let inner = Inner { segments, filters, identifier, zip_passwords, fingerprint };
+        let text_is_measured = sets.iter().any(|set| measures_text(set));
+        let inner =
+            Inner { segments, filters, identifier, zip_passwords, fingerprint, text_is_measured };
         Ok(Engine { inner: Arc::new(inner) })
     }
 
@@ -449,6 +461,18 @@ impl Engine {
         groups.flat_map(|group| group.prefilter.literals())
     }
 
+    /// The size that `FileSize` speaks of.
+    ///
+    /// For normalised text it is that of the text before, unless any signature
+    /// for text counts from the end or runs a program: ClamAV measures the view
+    /// only then (clamscan 1.4.6, `testdata/scan/text.toml`). Scripts of HTML
+    /// are measured as they are.
+    pub(crate) fn file_size(&self, layer: &Layer<'_>, look: Look) -> u64 {
+        let is_text = look == Look::Text && !is_html(layer);
+        let raw = is_text && !self.inner.text_is_measured;
+        (if raw { layer.raw_bytes() } else { layer.bytes() }).len() as u64
+    }
+
     fn search(
         &self,
         layer: &Layer<'_>,
@@ -458,10 +482,11 @@ impl Engine {
         hits: &mut Vec<Hit>,
     ) -> Result<(), Interrupted> {
         let segments = &self.inner.segments;
+        let file_size = self.file_size(layer, look);
         let each = || segments.iter().map(|segment| &**segment).enumerate();
         for (at, segment) in each() {
             let hits = &mut *hits;
-            Scan { segment, at, layer, look, scratch, meter, hits }.tables()?;
+            Scan { segment, at, layer, look, file_size, scratch, meter, hits }.tables()?;
         }
         let target = look.target(layer.file_type()).unwrap_or(Target::ANY);
         let own = self.inner.filters[target.index()].as_ref();
@@ -469,7 +494,7 @@ impl Engine {
         let Scratch { seen, live, buffers, .. } = &mut *scratch;
         live.clear();
         let mut check = |segment: usize, user: &User, at: usize| match segments.get(segment) {
-            Some(segment) => fit(segment, layer, look, user, at, buffers, meter),
+            Some(segment) => fit(segment, layer, file_size, user, at, buffers, meter),
             None => Fit::Never,
         };
         let prefilter = |at: usize| Some(&segments.get(at)?.group(target)?.prefilter);
@@ -497,7 +522,8 @@ impl Engine {
         let mut next = 0;
         for (at, segment) in each() {
             let hits = &mut *hits;
-            let mut scan = Scan { segment, at, layer, look, scratch, meter: &meter, hits };
+            let mut scan =
+                Scan { segment, at, layer, look, file_size, scratch, meter: &meter, hits };
             scan.scratch.yara.clear();
             while let Some(&(owner, signature)) = scan.scratch.live.get(next)
                 && owner == at
@@ -520,6 +546,7 @@ pub(crate) struct Scan<'e, 's> {
     at: usize,
     pub(crate) layer: &'e Layer<'e>,
     look: Look,
+    pub(crate) file_size: u64,
     pub(crate) scratch: &'s mut Scratch,
     pub(crate) meter: &'s dyn Meter,
     hits: &'s mut Vec<Hit>,
@@ -529,13 +556,13 @@ impl<'e, 's> Scan<'e, 's> {
     pub(crate) fn new(
         segment: &'e Segment,
         layer: &'e Layer<'e>,
-        look: Look,
+        (look, file_size): (Look, u64),
         scratch: &'s mut Scratch,
         meter: &'s dyn Meter,
         hits: &'s mut Vec<Hit>,
     ) -> Scan<'e, 's> {
         scratch.yara.clear();
-        Scan { segment, at: 0, layer, look, scratch, meter, hits }
+        Scan { segment, at: 0, layer, look, file_size, scratch, meter, hits }
     }
 }
 
@@ -720,7 +747,7 @@ impl Scan<'_, '_> {
     fn logical(&mut self, index: usize) -> Result<(), Interrupted> {
         let segment = self.segment;
         let Some(logical) = segment.tables.set.logical(index) else { return Ok(()) };
-        if !applies(self.layer, self.look, logical.block) {
+        if !applies(self.layer, self.file_size, logical.block) {
             return Ok(());
         }
         let mut results = std::mem::take(&mut self.scratch.results);
@@ -755,8 +782,7 @@ impl Scan<'_, '_> {
         let segment = self.segment;
         let bytes = self.layer.bytes();
         // Scripts of HTML are looked at as text, too, but read as they are.
-        let is_html = matches!(self.layer.file_type(), FileType::HTML | FileType::HTML_UTF16);
-        let is_text = self.look == Look::Text && !is_html;
+        let is_text = self.look == Look::Text && !is_html(self.layer);
         let raw = if is_text { self.layer.raw_bytes() } else { bytes };
         let entry_point = self.layer.headers().sound().map_or(0, Executable::entry);
         let view = yara::View { bytes, raw, entry_point };
@@ -766,21 +792,18 @@ impl Scan<'_, '_> {
     }
 }
 
+/// Whether a view is one of HTML, such as its scripts.
+fn is_html(layer: &Layer<'_>) -> bool {
+    matches!(layer.file_type(), FileType::HTML | FileType::HTML_UTF16)
+}
+
 /// Whether the layer is one that the block speaks of.
-fn applies(layer: &Layer<'_>, look: Look, block: &Block) -> bool {
-    let size_fits = block.file_size.is_none_or(|range| range.contains(file_size(layer, look)));
+fn applies(layer: &Layer<'_>, file_size: u64, block: &Block) -> bool {
+    let size_fits = block.file_size.is_none_or(|range| range.contains(file_size));
     let container_fits = block
         .container
         .is_none_or(|wanted| layer.containers().next().unwrap_or(FileType::ANY) == wanted);
     size_fits && container_fits && intermediates_fit(layer, block) && headers_fit(layer, block)
-}
-
-/// The size that signatures speak of.
-pub(crate) fn file_size(layer: &Layer<'_>, look: Look) -> u64 {
-    match look {
-        Look::Text => layer.raw_len() as u64,
-        Look::Raw | Look::Html => layer.bytes().len() as u64,
-    }
 }
 
 /// Whether the layer is an executable such as the block asks for, if it does.
@@ -821,7 +844,7 @@ pub(crate) fn intermediates_fit(layer: &Layer<'_>, block: &Block) -> bool {
 fn fit(
     segment: &Segment,
     layer: &Layer<'_>,
-    look: Look,
+    file_size: u64,
     user: &User,
     at: usize,
     buffers: &mut Buffers,
@@ -833,7 +856,7 @@ fn fit(
     let (index, logical) = user.signature.unpack();
     let (offset, pattern, place) = if logical {
         let Some(logical) = segment.tables.set.logical(index) else { return Fit::Never };
-        if !applies(layer, look, logical.block) {
+        if !applies(layer, file_size, logical.block) {
             return Fit::Never;
         }
         let Some(place) = user.place else { return Fit::Yes };

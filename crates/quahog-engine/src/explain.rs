@@ -22,7 +22,7 @@ use quahog_sig::{SigId, SigKind, SignatureSet, words};
 use crate::certificate::Known;
 use crate::context::{Layer, Look, PartEntry};
 use crate::digest::digest_of;
-use crate::engine::{Engine, Scan, Scratch, Undecided, file_size, headers_fit, intermediates_fit};
+use crate::engine::{Engine, Scan, Scratch, Undecided, headers_fit, intermediates_fit};
 use crate::icon::{self, Likeness};
 use crate::literal;
 use crate::meter::{Interrupted, Meter};
@@ -129,7 +129,8 @@ impl Engine {
             return Ok(Explanation::failed(Vec::new()));
         };
         let mut hits = Vec::new();
-        let scan = Scan::new(segment, layer, look, scratch, meter, &mut hits);
+        let file_size = self.file_size(layer, look);
+        let scan = Scan::new(segment, layer, (look, file_size), scratch, meter, &mut hits);
         let mut explanation = Explainer { scan, segment, layer, look, meter }.signature(id)?;
         if explanation.conclusion == Conclusion::Matches && self.allows(layer) {
             explanation.conclusion = Conclusion::Allowed;
@@ -305,7 +306,7 @@ impl Explainer<'_, '_> {
         let Some(mut facts) = self.in_scope(block.target) else {
             return Ok(self.out_of_scope(block.target));
         };
-        facts.extend(block_facts(self.layer, self.look, block));
+        facts.extend(block_facts(self.layer, self.scan.file_size, block));
         let mut fit = Likeness::Yes;
         if icon::is_asked_for(block) {
             fit = icon::fits(self.segment.signatures(), self.layer, block, self.scan.meter)?;
@@ -547,10 +548,9 @@ impl Explainer<'_, '_> {
 }
 
 /// Says of each condition of a block whether it holds.
-fn block_facts(layer: &Layer<'_>, look: Look, block: &Block) -> Vec<Fact> {
+fn block_facts(layer: &Layer<'_>, size: u64, block: &Block) -> Vec<Fact> {
     let mut facts = Vec::new();
     if let Some(range) = block.file_size {
-        let size = file_size(layer, look);
         facts.push(Fact::new(range.contains(size), format!("the size of the file is {size}")));
     }
     if let Some(wanted) = block.container {

@@ -262,7 +262,7 @@ impl SetBuilder {
             && format.is_read()
             && let Record::Logical(record) = Record::parse(format, line)?
         {
-            expression(&record, &mut Vec::new())?;
+            expression(format, &record, &mut Vec::new())?;
         }
         Ok(Admission::Skipped(skip))
     }
@@ -439,7 +439,7 @@ impl SetBuilder {
             Err(skip) => return Ok(Admission::Skipped(skip)),
         };
         let start = self.columns.code.len();
-        let n_subs = expression(record, self.columns.code.to_mut())?;
+        let n_subs = expression(line.format, record, self.columns.code.to_mut())?;
         let expression = CodeRange::new(start, self.columns.code.len());
         let block = match Block::parse(record)? {
             Ok(block) => block,
@@ -621,12 +621,16 @@ impl SetBuilder {
 
 /// Compiles the expression of a logical signature; gives the number of its
 /// subsignatures, of which it must use the last.
-fn expression(record: &Logical<'_>, code: &mut Vec<u8>) -> Result<u8, Error> {
+///
+/// That of a program may leave out the last ones: the program counts those.
+fn expression(format: Format, record: &Logical<'_>, code: &mut Vec<u8>) -> Result<u8, Error> {
     let wrong = record.expression.error(ErrorKind::SubsignatureCount);
     let n_subs = u8::try_from(record.subsignatures.len()).ok().filter(|&n| n <= 64);
     let n_subs = n_subs.ok_or(wrong)?;
     let highest = Expression::compile(record.expression, code)?;
-    if highest + 1 == n_subs { Ok(n_subs) } else { Err(wrong) }
+    let used = highest + 1;
+    let enough = used == n_subs || format == Format::Cbc && used < n_subs;
+    if enough { Ok(n_subs) } else { Err(wrong) }
 }
 
 #[derive(Clone, Copy)]

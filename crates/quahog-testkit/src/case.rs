@@ -16,9 +16,12 @@
 //! | `files` | instead or besides: a table of file name and text |
 //! | `haystack` | text with the escapes `\n \r \t \0 \\ \xHH`, so best in single quotes |
 //! | `haystack_hex` | the same as hex digits |
+//! | `haystack_runs` | the same as texts and how often each stands there: `[["ab", 3], [".", 1]]` |
 //! | `targets` | targets whose signatures are searched, `[0]` if absent |
 //! | `matches` | all signatures that match, with `span` and `count` where they matter |
 //! | `error` | instead: why the set is refused; a text for the reader |
+//! | `first` | whether the first match ends the search (whole scans only) |
+//! | `clamscan` | names that clamscan 1.4.6 finds, where these are others |
 //!
 //! A `span` has to be one of those found; a `count` has to be equal.
 
@@ -42,6 +45,10 @@ pub struct Case {
     pub targets: Vec<u32>,
     /// What has to come out.
     pub expected: Expected,
+    /// Whether the first match ends the search.
+    pub first: bool,
+    /// What clamscan finds, where that is something else: names of signatures.
+    pub clamscan: Option<BTreeSet<String>>,
 }
 
 /// What a case expects.
@@ -149,6 +156,15 @@ impl<'a> IntoIterator for &'a Cases {
 }
 
 impl Case {
+    /// The names that clamscan finds; `None` if it refuses the set.
+    pub fn names_of_clamscan(&self) -> Option<BTreeSet<String>> {
+        match (&self.clamscan, &self.expected) {
+            (Some(names), _) => Some(names.clone()),
+            (None, Expected::Matches(all)) => Some(all.iter().map(|m| m.name.clone()).collect()),
+            (None, Expected::Error(_)) => None,
+        }
+    }
+
     /// The bytes to search.
     pub fn haystack(&self) -> &[u8] {
         &self.haystack
@@ -218,6 +234,10 @@ struct Table {
     files: BTreeMap<String, String>,
     haystack: Option<String>,
     haystack_hex: Option<String>,
+    haystack_runs: Option<Vec<(String, usize)>>,
+    #[serde(default)]
+    first: bool,
+    clamscan: Option<BTreeSet<String>>,
     targets: Option<Vec<u32>>,
     matches: Option<Vec<ExpectedMatch>>,
     error: Option<String>,
@@ -244,11 +264,23 @@ impl Table {
                 files.push((format!("case.{extension}"), lines.join("\n")));
             }
         }
-        let haystack = match (self.haystack, self.haystack_hex) {
-            (Some(text), None) => unescape(&text).ok_or("an escape of the haystack is unknown")?,
+        let runs = match (self.haystack, self.haystack_runs) {
+            (Some(text), None) => Some(vec![(text, 1)]),
+            (None, runs) => runs,
+            _ => return Err("has two haystacks"),
+        };
+        let haystack = match (runs, self.haystack_hex) {
+            (Some(runs), None) => {
+                let mut haystack = Vec::new();
+                for (text, times) in runs {
+                    let bytes = unescape(&text).ok_or("an escape of the haystack is unknown")?;
+                    haystack.extend(bytes.repeat(times));
+                }
+                haystack
+            }
             (None, Some(digits)) => crate::hex(&digits).ok_or("haystack_hex is not hex")?,
             (None, None) if self.error.is_some() => Vec::new(),
-            _ => return Err("needs haystack or haystack_hex"),
+            _ => return Err("needs one of haystack, haystack_hex and haystack_runs"),
         };
         let expected = match (self.matches, self.error) {
             (Some(matches), None) => Expected::Matches(matches),
@@ -259,7 +291,9 @@ impl Table {
             return Err("has no signature");
         }
         let targets = self.targets.unwrap_or_else(|| vec![0]);
-        Ok(Case { name: format!("{stem}/{}", self.name), files, haystack, targets, expected })
+        let name = format!("{stem}/{}", self.name);
+        let (first, clamscan) = (self.first, self.clamscan);
+        Ok(Case { name, files, haystack, targets, expected, first, clamscan })
     }
 }
 

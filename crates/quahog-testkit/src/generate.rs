@@ -227,8 +227,10 @@ impl Writer<'_, '_> {
         let mut regex = String::new();
         self.regex(&mut regex, REGEX_DEPTH, &mut 0)?;
         let mut flags = String::new();
-        for flag in ["g", "r", "e", "i", "s", "m", "A"] {
-            if self.one_in(5)? {
+        for flag in ["g", "r", "e", "i", "s", "m", "A", "x", "E", "U"] {
+            // Those that the reference does not decide are rare.
+            let rare = matches!(flag, "x" | "E" | "U");
+            if self.one_in(if rare { 16 } else { 5 })? {
                 flags.push_str(flag);
             }
         }

@@ -61,6 +61,7 @@ pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> 
         shortfall,
         entry,
         declared: None,
+        is_body: false,
     };
     if visit(part) == ControlFlow::Break(()) {
         return None;

@@ -547,7 +547,14 @@ impl<'b> Walk<'b, '_, '_> {
     ) -> Result<(), Stop> {
         self.budget.part()?;
         let name: Cow<'_, str> = decode_name(name, code_page_437);
-        match (self.visit)(Part { bytes, name: Some(name), shortfall, entry, declared: None }) {
+        match (self.visit)(Part {
+            bytes,
+            name: Some(name),
+            shortfall,
+            entry,
+            declared: None,
+            is_body: false,
+        }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Stop::Visitor),
         }

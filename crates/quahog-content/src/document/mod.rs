@@ -137,6 +137,7 @@ impl<'w, 'v, 'c> Outlet<'w, 'v, 'c> {
                 encrypted: shortfall == Some(Shortfall::Encrypted),
             },
             declared: about.declared.map(Cow::Borrowed),
+            is_body: false,
         };
         match (self.visit)(part) {
             ControlFlow::Continue(()) => Ok(()),

@@ -554,6 +554,7 @@ impl Walker<'_, '_, '_> {
             shortfall: cut.then_some(too_long).or_else(|| leaf.shortfall(kept)),
             entry: Entry { packed_size: size, size, ..Entry::default() },
             declared: leaf.declared.as_deref().map(Cow::Borrowed),
+            is_body: leaf.is_body,
         };
         match (self.visit)(part) {
             ControlFlow::Continue(()) => Ok(()),
@@ -568,6 +569,7 @@ struct Leaf<'l> {
     /// Whether the message gives no name, though ClamAV may.
     unnamed: bool,
     declared: Option<String>,
+    is_body: bool,
     text: bool,
     message: bool,
     multipart: bool,
@@ -600,7 +602,8 @@ impl<'l> Leaf<'l> {
         let name = name.map(Cow::Owned).or_else(|| {
             generated_name(header, media, message, surroundings.nested).map(Cow::Borrowed)
         });
-        Leaf { name, unnamed, declared, text: text && !message, message, multipart, encrypted }
+        let (is_body, text) = (!surroundings.nested, text && !message);
+        Leaf { name, unnamed, declared, is_body, text, message, multipart, encrypted }
     }
 
     fn embedded(name: &[u8]) -> Leaf<'l> {
@@ -609,6 +612,7 @@ impl<'l> Leaf<'l> {
             unnamed: name.is_empty(),
             name: (!name.is_empty()).then_some(Cow::Owned(name)),
             declared: None,
+            is_body: false,
             text: false,
             message: false,
             multipart: false,

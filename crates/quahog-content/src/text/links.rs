@@ -38,8 +38,9 @@ pub struct Link<'l> {
     pub real: &'l [u8],
     /// The text or address that it shows.
     pub shown: &'l [u8],
-    /// Whether a picture or a frame shows it.
-    pub is_image: bool,
+    /// Whether the text of an `a` shows it, and not a title, a picture, a frame
+    /// or the form around it.
+    pub is_text: bool,
 }
 
 /// Hands out the links of `html`; `Break` ends the search.
@@ -161,7 +162,7 @@ impl<'h> Reader<'h, '_> {
                 let anchor = self.anchor.as_ref().map(|anchor| anchor.address.clone());
                 for real in anchor.into_iter().chain([self.form.clone()]) {
                     if !real.is_empty() {
-                        self.hand_out(&real, &address, true)?;
+                        self.hand_out(&real, &address, false)?;
                     }
                 }
             }
@@ -218,11 +219,11 @@ impl<'h> Reader<'h, '_> {
         if text.last() == Some(&b' ') {
             text.pop();
         }
-        self.hand_out(&address, &text, false)
+        self.hand_out(&address, &text, true)
     }
 
-    fn hand_out(&mut self, real: &[u8], shown: &[u8], is_image: bool) -> ControlFlow<()> {
-        (self.visit)(Link { real, shown, is_image })
+    fn hand_out(&mut self, real: &[u8], shown: &[u8], is_text: bool) -> ControlFlow<()> {
+        (self.visit)(Link { real, shown, is_text })
     }
 }
 

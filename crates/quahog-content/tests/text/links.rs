@@ -12,16 +12,16 @@ fn pairs(html: &[u8]) -> Vec<(String, String, bool)> {
     let mut found = Vec::new();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let shortfall = links(html, &budget, &mut |link: Link<'_>| {
-        found.push((text(link.real), text(link.shown), link.is_image));
+        found.push((text(link.real), text(link.shown), link.is_text));
         ControlFlow::Continue(())
     });
     assert_eq!(shortfall, None);
     found
 }
 
-/// The pairs of a document, as `real>shown`, with `*` where a picture shows.
+/// The pairs of a document, as `real>shown`, with `*` where no text of an `a` shows.
 fn list(html: &str) -> Vec<String> {
-    let form = |(real, shown, image)| format!("{real}>{shown}{}", if image { "*" } else { "" });
+    let form = |(real, shown, text)| format!("{real}>{shown}{}", if text { "" } else { "*" });
     pairs(html.as_bytes()).into_iter().map(form).collect()
 }
 
@@ -49,11 +49,11 @@ fn an_address_is_paired_with_its_text() {
 
 #[test]
 fn titles_pictures_and_forms_make_pairs() {
-    assert_eq!(list("<a title=t href=r>s</a>"), ["r>t", "r>s"]);
+    assert_eq!(list("<a title=t href=r>s</a>"), ["r>t*", "r>s"]);
     assert_eq!(list("<a href=r><img src=i></a>"), ["r>i*", "r>"]);
     assert_eq!(list("<a href=r><iframe src=i></iframe>"), ["r>i*", "r>"]);
     assert_eq!(list("<a href=r><img dynsrc=i alt=x lowsrc=y></a>"), ["r>i*", "r>"]);
-    assert_eq!(list("<form action=f><a href=r>s</a></form>"), ["f>r", "r>s"]);
+    assert_eq!(list("<form action=f><a href=r>s</a></form>"), ["f>r*", "r>s"]);
     assert_eq!(list("<form action=f><img src=i></form><img src=j>"), ["f>i*"]);
     assert_eq!(list("<form action=f></form><a href=r>s</a>"), ["r>s"]);
     assert_eq!(list("<a href=r><form action=f></form></a>"), ["r>"]);

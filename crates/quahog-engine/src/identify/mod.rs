@@ -1,7 +1,8 @@
 //! The one judge of file types, from the magic in force.
 //!
-//! If a database brings its own table (`.ftm`), that alone decides; otherwise
-//! the table in `default.ftm` beside this file does, in the same format.
+//! The table in `default.ftm` beside this file decides. Where databases bring a
+//! table of their own (`.ftm`), that decides, too; and alone, once it has bytes
+//! at a fixed place in it (clamscan 1.4.6, `testdata/scan/file_type.toml`).
 
 use quahog_sig::model::{FileType, MagicKind, SignatureSet};
 use quahog_sig::{Format, Lines, SetBuilder};
@@ -40,9 +41,15 @@ pub(crate) struct Identifier {
 }
 
 impl Identifier {
-    /// The identifier with the magic of `set`, or the default one.
-    pub(crate) fn new(set: &SignatureSet) -> Result<Identifier, BuildError> {
-        let set = if set.magics().len() > 0 { set.magic_only() } else { default_table() };
+    /// The identifier with the magic of `sets`.
+    pub(crate) fn new(sets: &[&SignatureSet]) -> Result<Identifier, BuildError> {
+        let mut magics = sets.iter().flat_map(|set| set.magics());
+        let default = match magics.any(|magic| magic.kind == MagicKind::Bytes) {
+            true => SignatureSet::default(),
+            false => default_table(),
+        };
+        let sets: Vec<&SignatureSet> = [&default].into_iter().chain(sets.iter().copied()).collect();
+        let set = SignatureSet::magic_of(&sets);
         let mut rows = Vec::new();
         let mut texts = Vec::new();
         for (row, magic) in set.magics().enumerate() {
@@ -68,13 +75,16 @@ impl Identifier {
         let fixed = magics.iter().rev().find(|magic| {
             magic.kind == MagicKind::Bytes && matches_at_start(magic.pattern, head, magic.offset)
         });
-        if let Some(magic) = fixed {
-            return magic.file_type;
-        }
-        let text = text_type(head);
-        if text == FileType::BINARY_DATA && is_tar(head) {
-            return FileType::OLD_TAR;
-        }
+        let is_plain = |t: FileType| t.is_text() || t == FileType::BINARY_DATA;
+        let text = match fixed.map(|magic| magic.file_type) {
+            // Patterns say more of what magic calls plain, too.
+            Some(plain) if is_plain(plain) => plain,
+            Some(file_type) => return file_type,
+            None if text_type(head) == FileType::BINARY_DATA && is_tar(head) => {
+                return FileType::OLD_TAR;
+            }
+            None => text_type(head),
+        };
         // Nothing is charged for one kilobyte.
         // A program that lies in the first bytes of what is not known makes
         // all of it one (clamscan 1.4.6).
@@ -307,7 +317,7 @@ mod tests {
     use super::*;
 
     fn identify(bytes: &[u8]) -> FileType {
-        let identifier = Identifier::new(&SignatureSet::default()).unwrap();
+        let identifier = Identifier::new(&[]).unwrap();
         identifier.by_head(bytes, &mut Buffers::default())
     }
 
@@ -353,7 +363,7 @@ mod tests {
 
     #[test]
     fn what_lies_behind_the_head_is_found_in_some_types_only() {
-        let identifier = Identifier::new(&SignatureSet::default()).unwrap();
+        let identifier = Identifier::new(&[]).unwrap();
         let inside = |bytes: &[u8], by_head| {
             identifier.by_content(bytes, by_head, &mut Buffers::default(), &Unmetered).unwrap()
         };
@@ -372,7 +382,7 @@ mod tests {
 
     #[test]
     fn archives_are_found_at_every_place_where_they_may_start() {
-        let identifier = Identifier::new(&SignatureSet::default()).unwrap();
+        let identifier = Identifier::new(&[]).unwrap();
         let bytes = b"PK\x03\x04..PK\x03\x04..7z\xbc\xaf\x27\x1c..MSCF\0\0\0\0.";
         let found = identifier.archives_inside(bytes, &mut Buffers::default(), &Unmetered);
         let expected = [

@@ -16,8 +16,8 @@ pub struct Link<'l> {
 pub enum LinkKind {
     /// Text.
     Text,
-    /// A picture or a frame.
-    Image,
+    /// A title, a picture, a frame, or the form around it.
+    Other,
 }
 
 /// What is reported even of links that no list watches.

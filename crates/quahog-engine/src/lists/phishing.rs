@@ -177,6 +177,9 @@ fn looks_like_address(text: &[u8]) -> bool {
     if let Some(rest) = SCHEMES.iter().find_map(|scheme| after_scheme(text, scheme)) {
         return !rest.is_empty();
     }
+    if let Some(mail) = text.strip_prefix(b"mailto:") {
+        return host_of(mail).is_some_and(is_known_host);
+    }
     let rest = without_word(text);
     is_known_host(rest.strip_prefix(b"//").unwrap_or(rest))
 }
@@ -194,9 +197,10 @@ fn is_known_host(text: &[u8]) -> bool {
 /// Schemes whose addresses are looked at, whatever their host.
 const SCHEMES: [&[u8]; 4] = [b"http", b"https", b"ftp", b"mailto"];
 
-/// Text without a word and a colon before it; a number behind them is a port.
+/// Text without words and a colon before it; a number behind them is a port.
 fn without_word(text: &[u8]) -> &[u8] {
-    let word = text.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let in_word = |byte: &&u8| byte.is_ascii_alphabetic() || **byte == b' ';
+    let word = text.iter().take_while(in_word).count();
     match text.get(word..) {
         Some([b':', next, ..]) if word > 0 && !next.is_ascii_digit() => {
             text.get(word + 1..).unwrap_or_default()
@@ -206,7 +210,7 @@ fn without_word(text: &[u8]) -> &[u8] {
 }
 
 /// What both addresses go through: seven bits, no control characters, no
-/// `&lt;` and `&gt;`, no `%xx`; then only scheme and host of them stay. Blanks
+/// `&lt;` and `&gt;`, no `%xx`; then only scheme, user and host of them stay. Blanks
 /// of a real address are dropped before what `%20` stands for is one.
 fn clean(text: &[u8], blanks: bool) -> Vec<u8> {
     let mut bytes: Vec<u8> = text
@@ -245,8 +249,14 @@ fn clean(text: &[u8], blanks: bool) -> Vec<u8> {
     }
     let scheme = plain.windows(3).position(|three| three == b"://").map_or(0, |at| at + 3);
     let tail = plain.get(scheme..).unwrap_or_default();
-    let end = tail.iter().position(|b| matches!(b, b'/' | b'?'));
-    plain.truncate(scheme + end.unwrap_or(tail.len()));
+    let end = tail.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(tail.len());
+    let authority = tail.get(..end).unwrap_or_default();
+    // A colon behind a user's name begins the port; without a scheme there is
+    // none to drop.
+    let user = authority.iter().rposition(|&b| b == b'@').unwrap_or(0);
+    let host = authority.get(user..).unwrap_or_default();
+    let port = host.iter().position(|&b| b == b':').filter(|_| scheme > 0);
+    plain.truncate(scheme + port.map_or(end, |at| user + at));
     plain.make_ascii_lowercase();
     plain
 }
@@ -467,6 +477,11 @@ mod tests {
                 Some(LinkAlert::SpoofedDomain),
             ),
             (evil, "a@www.mybank.com", None),
+            // As clamscan 1.4.6 has it.
+            (evil, "mailto:a@www.mybank.com", Some(LinkAlert::SpoofedDomain)),
+            (evil, "mailto:www.mybank.com:80/x", Some(LinkAlert::SpoofedDomain)),
+            (evil, "mailto:a@www.mybank.zz", None),
+            (evil, "visit mailto:www.mybank.com/x now", Some(LinkAlert::SpoofedDomain)),
             (evil, "go: www.mybank.com!", Some(LinkAlert::SpoofedDomain)),
             ("gopher://evil.example.net", "www.mybank.com", None),
             ("http://www.mybank.com@evil.net/", "www.mybank.com", Some(LinkAlert::SpoofedDomain)),
@@ -497,6 +512,25 @@ mod tests {
         ] {
             assert_eq!(pairs(other), Some(LinkAlert::SpoofedDomain), "{other}");
         }
+    }
+
+    /// Expressions see scheme and host of both, and no port (clamscan 1.4.6).
+    #[test]
+    fn ports_are_no_part_of_a_pair() {
+        let watched = |list| {
+            judge(&[(Format::Pdb, list)], "http://example.net:99/x", "http://mybank.com:8080/y.")
+        };
+        for (list, is_watched) in [
+            ("R:.+:https?://mybank\\.com", true),
+            ("R:http://example\\.net:https?://mybank\\.com", true),
+            ("R:.+:https?://mybank\\.com:8080", false),
+            ("R:http://example\\.net:99:https?://mybank\\.com", false),
+        ] {
+            assert_eq!(watched(list).is_some(), is_watched, "{list}");
+        }
+        let allow = "X:http://example\\.net:http://mybank\\.com";
+        let lines = [(Format::Pdb, "H:mybank.com"), (Format::Wdb, allow)];
+        assert_eq!(judge(&lines, "http://example.net:99/x", "http://mybank.com:80"), None);
     }
 
     #[test]

@@ -101,11 +101,12 @@ impl<'l> Logical<'l> {
             let whole = block.slice(start, start + text.len());
             start += text.len() + 1;
             match memchr::memchr(b':', text) {
-                Some(at) if at > 0 => Ok(Attribute {
+                // An empty key is one that nobody knows.
+                Some(at) => Ok(Attribute {
                     key: whole.slice(0, at),
                     value: whole.slice(at + 1, text.len()),
                 }),
-                _ => Err(whole.error(ErrorKind::Attribute)),
+                None => Err(whole.error(ErrorKind::Attribute)),
             }
         })
     }

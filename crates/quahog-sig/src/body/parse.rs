@@ -106,16 +106,34 @@ impl Parser<'_> {
     fn anchor(&mut self) -> Result<ItemKind, Error> {
         let start = self.pos;
         self.expect(b'[')?;
+        // Numbers are read as C reads them (clamscan 1.4.6): blanks before one
+        // mean nothing, nor does what follows the last. `[4-]` is 4..4.
+        self.blanks();
         let Some(min) = self.decimal() else {
             return Err(self.error(ErrorKind::ExpectedNumber));
         };
-        // `[4-]` is read as 4..4 by clamscan 1.4.6.
-        let max = if self.eat(b'-') { self.decimal().unwrap_or(min) } else { min };
+        let mut max = min;
+        if self.eat(b'-') {
+            self.blanks();
+            if self.peek() == Some(b'-') {
+                return Err(self.error(ErrorKind::ExpectedNumber));
+            }
+            max = self.decimal().unwrap_or(min);
+        }
+        while self.peek().is_some_and(|byte| !matches!(byte, b']' | b'[' | b'*' | b'{')) {
+            self.pos += 1;
+        }
         self.expect(b']')?;
         if min > max || max > 32 {
             return Err(Error::new(ErrorKind::NumberRange, self.span_from(start)));
         }
         Ok(ItemKind::Anchor { min, max })
+    }
+
+    fn blanks(&mut self) {
+        while self.peek().is_some_and(|byte| byte.is_ascii_whitespace()) {
+            self.pos += 1;
+        }
     }
 
     /// Parses `(a|b)`, `(B)`, or either with `!` before it.

@@ -103,6 +103,9 @@ mod tests {
         };
         assert_eq!(admit("BC.Hook"), Err("unsupported"));
         assert_eq!(admit("BC.A;Target:0;0;6"), Err("hex-digit"));
+        // As bytecode.cvd 19 has it: the program counts what its condition leaves out.
+        assert_eq!(admit("BC.A;Target:0;0;616263;616264"), Ok(Admission::Program));
+        assert_eq!(admit("BC.A;Target:0;1;616263"), Err("subsignature-count"));
         let newer = "BC.A;Engine:300-400,Target:0;what;ever";
         assert_eq!(admit(newer), Ok(Admission::Skipped(Skip::Newer)));
     }

@@ -273,7 +273,10 @@ impl Compiler<'_> {
 
     fn id(&mut self, field: Field<'_>) -> Result<(), Error> {
         let blanks = field.text.iter().take_while(|b| b.is_ascii_whitespace()).count();
-        let field = field.slice(blanks, field.text.len());
+        // A sign counts as one, so `-0` is 0 and any other below it too small.
+        let negative = field.text.get(blanks) == Some(&b'-');
+        let signs = usize::from(matches!(field.text.get(blanks), Some(b'-' | b'+')));
+        let field = field.slice(blanks + signs, field.text.len());
         let digits = field.text.iter().take_while(|b| b.is_ascii_digit()).count();
         if digits == 0 {
             return Err(field.error(ErrorKind::ExpectedOperand));
@@ -284,7 +287,7 @@ impl Compiler<'_> {
         }
         let comparison = comparison(rest)?;
         let id = field.slice(0, digits).number(ErrorKind::ExpectedOperand)?;
-        let id = u8::try_from(id).ok().filter(|&id| id < 64);
+        let id = u8::try_from(id).ok().filter(|&id| id < 64 && (id == 0 || !negative));
         let id = id.ok_or(field.error(ErrorKind::NumberRange))?;
         self.highest = self.highest.max(id);
         match comparison {

@@ -47,6 +47,7 @@ impl FileType {
         let name = match name {
             "7Z" => "SEVENZ",
             "7ZSFX" => "SEVENZSFX",
+            "SEVENZ" | "SEVENZSFX" => return None,
             other => other,
         };
         let at = NAMES.iter().position(|&known| known == name)?;

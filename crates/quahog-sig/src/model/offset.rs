@@ -175,7 +175,11 @@ impl Base {
             return Some(Base::Section { index, offset });
         }
         if let Some(rest) = text.strip_prefix(b"$") {
-            let group = number(rest.strip_suffix(b"$").unwrap_or(rest))?;
+            // Read as C reads a number; what follows it means nothing, not even
+            // the `$` (clamscan 1.4.6).
+            let rest = rest.trim_ascii_start();
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let group = number(rest.get(..digits).filter(|digits| !digits.is_empty())?)?;
             return u8::try_from(group).ok().filter(|&g| g < 32).map(Base::Macro);
         }
         number(text).map(Base::Absolute)
@@ -205,12 +209,16 @@ mod tests {
         assert_eq!(parse("SE1", 9), offset(Base::WholeSection(1), 0));
         assert_eq!(parse("SL+3,9", 1), offset(Base::LastSection(3), 9));
         assert_eq!(parse("$12$", 0), offset(Base::Macro(12), 0));
-        assert_eq!(parse("$12", 0), offset(Base::Macro(12), 0));
+        for text in ["$12", "$12$6", "$12x", "$ 12$$"] {
+            assert_eq!(parse(text, 0), offset(Base::Macro(12), 0), "{text}");
+        }
     }
 
     #[test]
     fn what_is_no_offset() {
-        for text in ["*,5", "0x6", "-1", "EOF+0", "6,-1", "EP", "$32$", " 6", "6 "] {
+        for text in
+            ["*,5", "0x6", "-1", "EOF+0", "6,-1", "EP", "$32$", "$$", "$", "$x$", " 6", "6 "]
+        {
             assert_eq!(parse(text, 0), Err("offset"), "{text}");
         }
         for text in ["S0", "SL-1", "EP"] {

@@ -1138,14 +1138,16 @@ impl SignatureSet {
         digest.finalize().into()
     }
 
-    /// A set of this one's file type magic alone.
-    pub fn magic_only(&self) -> SignatureSet {
-        let mut columns = Columns { magics: self.columns.magics.clone(), ..Columns::default() };
-        for row in &mut columns.magics {
-            let code = self.code(row.code);
-            let start = columns.code.len();
-            columns.code.to_mut().extend_from_slice(code);
-            row.code = CodeRange::new(start, columns.code.len());
+    /// A set of the file type magic of `sets` alone, one after the other.
+    pub fn magic_of(sets: &[&SignatureSet]) -> SignatureSet {
+        let mut columns = Columns::default();
+        for set in sets {
+            for row in &set.columns.magics {
+                let start = columns.code.len();
+                columns.code.to_mut().extend_from_slice(set.code(row.code));
+                let code = CodeRange::new(start, columns.code.len());
+                columns.magics.push(MagicRow { code, ..row.clone() });
+            }
         }
         columns.seal();
         SignatureSet { columns }

@@ -181,7 +181,7 @@ impl Body {
         if demands.three_exact && exact_only && text.len() < 6 {
             return Err("fewer than three exact bytes");
         }
-        let text = expand_first_gaps(text)?;
+        let text = expand_first_gaps(&plain_brackets(text))?;
         let mut parts = Vec::new();
         for (gap, part) in split(&text)? {
             let part = Part::parse(part, modifiers)?;
@@ -539,22 +539,58 @@ fn bracket(text: &str) -> Result<Option<(&str, &str, &str)>, Reason> {
     Ok(Some((before, inside, after)))
 }
 
+/// The text without what follows the numbers of a bracket, which nobody reads.
+fn plain_brackets(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        plain.push_str(before);
+        plain.push('[');
+        rest = after;
+        let Some(end) =
+            after.find(['[', ']', '*', '{']).filter(|&end| after[end..].starts_with(']'))
+        else {
+            continue;
+        };
+        let is_number = |c: char| c.is_ascii_digit() || c.is_ascii_whitespace();
+        let inside = &after[..end];
+        let first = inside.find(|c| !is_number(c)).unwrap_or(end);
+        let mut kept = first;
+        if inside[first..].starts_with('-') {
+            let second = inside[first + 1..].find(|c| !is_number(c));
+            kept = second.map_or(end, |at| first + 1 + at);
+            // A number below 0 is to be seen.
+            kept += usize::from(inside[kept..].starts_with('-') && kept == first + 1);
+        }
+        plain.push_str(&inside[..kept]);
+        rest = &after[end..];
+    }
+    plain + rest
+}
+
 impl Anchor {
     /// Parses an anchored byte, if it is one that is ever tested.
     fn parse(byte: &str, range: &str) -> Result<Option<Anchor>, Reason> {
-        let (min, max) = match range.split_once('-') {
-            None => (range, range),
-            // `[4-]` is read as 4 to 4.
-            Some((min, "")) => (min, min),
-            Some(pair) => pair,
+        // As `scanf` reads `%u-%u`, with nothing asked of what follows; of
+        // `[4-]` and `[4-x]` only the 4 is read.
+        let number = |text: &str| {
+            let digits = text.trim_start();
+            let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+            (digits[..end].to_owned(), digits[end..].to_owned())
         };
-        let number = |digits: &str| {
-            if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-                return Err("distance of an anchored byte is not a number");
-            }
-            digits.parse::<usize>().map_err(|_| "an anchored byte is too far away")
-        };
-        let (min, max) = (number(min)?, number(max)?);
+        let value =
+            |digits: &str| digits.parse::<usize>().map_err(|_| "an anchored byte is too far away");
+        let (min, rest) = number(range);
+        if min.is_empty() {
+            return Err("distance of an anchored byte is not a number");
+        }
+        let second = rest.strip_prefix('-').map(number);
+        if second.as_ref().is_some_and(|(digits, rest)| digits.is_empty() && rest.starts_with('-'))
+        {
+            return Err("distance of an anchored byte is below 0");
+        }
+        let max = second.map(|(digits, _)| digits).filter(|digits| !digits.is_empty());
+        let (min, max) = (value(&min)?, value(max.as_ref().unwrap_or(&min))?);
         if min > max || max > 32 {
             return Err("an anchored byte is too far away");
         }

@@ -408,7 +408,8 @@ impl Subsignature {
             // What stands between the two colons is not looked at.
             [pattern, _, letters] => ("*", *pattern, *letters),
             [offset, pattern, _, letters] => (*offset, *pattern, *letters),
-            _ => return Err("more than four fields in a subsignature"),
+            // Nor is anything behind the first of more colons.
+            _ => ("*", fields[0], ""),
         };
         if !letters.bytes().all(|letter| b"iwfa".contains(&letter)) {
             return Err("unknown modifier");
@@ -523,6 +524,10 @@ fn macro_of(rest: &str) -> Result<Subsignature, Reason> {
 
 /// A number as C writes it: decimal, `0x` hex or `0` octal.
 pub(super) fn c_number(text: &str) -> Option<i64> {
+    // What reads digits below would take a sign, too.
+    if text.contains(['-', '+']) {
+        return None;
+    }
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return i64::from_str_radix(hex, 16).ok();
     }

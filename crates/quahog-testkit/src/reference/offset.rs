@@ -47,9 +47,11 @@ impl Offset {
             None => (text, 0),
         };
         if let Some(group) = base.strip_prefix('$') {
-            let group = group.strip_suffix('$').unwrap_or(group);
-            return match number(group) {
-                Some(group @ 0..32) => Ok(Offset::MacroGroup(group)),
+            // Behind the number stands a `$`, or anything else.
+            let group = group.trim_start();
+            let end = group.find(|c: char| !c.is_ascii_digit()).unwrap_or(group.len());
+            return match number(&group[..end]) {
+                Some(group @ 0..32) if end > 0 => Ok(Offset::MacroGroup(group)),
                 _ => Err("macro group is not below 32"),
             };
         }

@@ -3,6 +3,7 @@
 //! | chapter | what it tells |
 //! |---|---|
 //! | [`deviations`] | where quahog's answers differ from ClamAV's, and why |
+//! | [`quirks`] | every odd meaning of the language, what becomes of it, and the test that shows it |
 //! | [`databases`] | which files are read, what is verified, what a bad line does |
 //! | [`updates`] | who is believed, what an update cannot do, patches, sources of one's own |
 //! | [`formats`] | which containers are opened, which views are made |
@@ -12,6 +13,9 @@
 
 #[doc = include_str!("deviations.md")]
 pub mod deviations {}
+
+#[doc = include_str!("quirks.md")]
+pub mod quirks {}
 
 #[doc = include_str!("databases.md")]
 pub mod databases {}

@@ -281,8 +281,10 @@ impl<'w> Walk<'w> {
         if inside.html && self.settings.html && self.settings.normalize {
             self.html(&Layer::new(bytes, FileType::HTML, parent), depth)?;
         }
-        // What is nothing but HTML has no view of text.
-        let text = by_head.is_text() && (message.is_some() || !inside.html);
+        // What is nothing but HTML has no view of text. Scripts are text by their
+        // magic alone.
+        let is_text = by_head.is_text() || by_head == FileType::SCRIPT;
+        let text = is_text && (message.is_some() || !inside.html);
         if text && self.settings.normalize && bytes.len() as u64 > self.settings.views.text {
             self.missing(Shortfall::ViewBytes);
         } else if text && self.settings.normalize {
@@ -583,9 +585,7 @@ impl<'w> Walk<'w> {
         let origin = Origin {
             assumed: message.then_some(FileType::MAIL),
             is_cut: matches!(part.shortfall, Some(Shortfall::PartBytes | Shortfall::TotalBytes)),
-            has_links: in_message
-                && self.settings.phishing
-                && matches!(part.declared.as_deref(), None | Some("text/html")),
+            has_links: in_message && self.settings.phishing && may_be_shown_as_html(part),
         };
         let mut flow = self.entry(part, name.unwrap_or_default(), parent);
         if flow.is_continue()
@@ -658,7 +658,7 @@ impl<'w> Walk<'w> {
         let meter = BudgetMeter::new(self.budget);
         let (mut alerts, mut interrupted) = (Vec::new(), false);
         let shortfall = links::links(layer.bytes(), self.budget, &mut |link| {
-            let kind = if link.is_image { LinkKind::Image } else { LinkKind::Text };
+            let kind = if link.is_text { LinkKind::Text } else { LinkKind::Other };
             let link = Link { real: link.real, shown: link.shown, kind };
             match self.engine.check_link(&link, options, &meter) {
                 Ok(None) => return ControlFlow::Continue(()),
@@ -1021,6 +1021,18 @@ fn holds_itself(layer: &Layer<'_>) -> bool {
 /// Whether layers of this type are opened as messages.
 fn is_message(file_type: FileType) -> bool {
     matches!(file_type, FileType::MAIL | FileType::MHTML)
+}
+
+/// Whether a reader may be shown HTML in a part of a message. A text that is
+/// said to be plain counts where it is all there is (clamscan 1.4.6), and so
+/// does what is said to be nothing that can be told.
+fn may_be_shown_as_html(part: &Part<'_>) -> bool {
+    match part.declared.as_deref() {
+        None => true,
+        Some("text/plain") => part.is_body,
+        Some(media) if !media.contains('/') => part.is_body,
+        Some(media) => media.starts_with("text/"),
+    }
 }
 
 /// The perceptual hash of a picture; notes why there is none.

@@ -1,6 +1,7 @@
 //! The library as its users see it.
 
 mod archives;
+mod cases;
 mod certificates;
 mod conformance;
 mod databases;
@@ -14,6 +15,7 @@ mod messages;
 mod programs;
 mod publish;
 mod real;
+mod regressions;
 mod trust;
 
 use std::path::{Path, PathBuf};

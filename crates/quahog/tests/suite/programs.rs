@@ -127,3 +127,41 @@ fn icons_decide_where_a_signature_asks_for_one() {
     assert_eq!(scan("one", first, &program), (true, true));
     assert_eq!(scan("one", other, &program), (false, false));
 }
+
+/// A match may start at the first byte behind the section and at none after it.
+#[test]
+fn the_end_of_a_section_belongs_to_it() {
+    let ndb = "At.End:1:SE0:746f6b656e21\nWild:1:SE0:746f6b??6e21\nShift:1:SE0,1:746f6b656e21\n";
+    let live = live(&Folder::of(&[("x.ndb", ndb)]));
+    let section = PeSection { address: 0x1000, memory_len: 9, offset: 0x400, len: 0x200 };
+    let found = |at: usize| {
+        let mut pe = Pe { entry: 0x1000, sections: vec![section], len: 0x800, ..Pe::default() };
+        pe.place(at, b"token!");
+        let report = scan_all(&live, &pe.build());
+        names(&report).into_iter().map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let all = ["At.End.UNOFFICIAL", "Shift.UNOFFICIAL", "Wild.UNOFFICIAL"];
+    let sorted = |mut names: Vec<String>| {
+        names.sort_unstable();
+        names
+    };
+    assert!(sorted(found(0x3ff)).is_empty());
+    assert_eq!(sorted(found(0x400)), all);
+    assert_eq!(sorted(found(0x600)), all);
+    assert_eq!(sorted(found(0x601)), ["Shift.UNOFFICIAL"]);
+}
+
+/// clamscan finds plain bytes at the first byte of the section only, in files
+/// of 256 KiB and more.
+#[test]
+fn plain_bytes_are_found_anywhere_in_a_section_of_a_large_program() {
+    let ndb = "Plain:1:SE0:746f6b656e\nWild:1:SE0:746f6b??6e\n";
+    let live = live(&Folder::of(&[("x.ndb", ndb)]));
+    let section = PeSection { address: 0x1000, memory_len: 9, offset: 0x400, len: 0x200 };
+    let mut pe = Pe { entry: 0x1000, sections: vec![section], len: 300_000, ..Pe::default() };
+    pe.place(0x480, b"token");
+    let report = scan_all(&live, &pe.build());
+    let mut found = names(&report);
+    found.sort_unstable();
+    assert_eq!(found, ["Plain.UNOFFICIAL", "Wild.UNOFFICIAL"]);
+}

@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use quahog::sig::Programs;
-use quahog::{Config, Database};
+use quahog::database::Counts;
+use quahog::sig::{Programs, PuaFilter};
+use quahog::{Config, Database, LoadError, LoadReport};
 
 use crate::Folder;
 
@@ -175,4 +176,129 @@ fn real_containers_verify() {
             .collect();
         assert_eq!(official, [newest]);
     }
+}
+
+/// Folder, then what of all its loose databases together is admitted,
+/// malformed, unsupported, unknown, for another engine or of no use.
+///
+/// What is malformed or not known is so to clamscan 1.4.6, too: programs of
+/// "kind 0" among its own tests, and rules of YARA beyond what it knows. Idle
+/// are lines for engines of long ago in `.cfg` and `.ftm`, and two entries `P`
+/// of a `.gdb`. Rules on certificates that trust what they sign, and `wide`
+/// regular expressions of YARA, are not run.
+const FOLDERS: &[(&str, [u64; 5])] = &[
+    ("clam-punch", [2_816, 0, 0, 0, 0]),
+    ("clamav-2003", [8_869, 0, 0, 0, 0]),
+    ("clamav-daily-2024", [147_964, 0, 0, 0, 33]),
+    ("clamav-main-62", [121_615, 0, 0, 0, 0]),
+    ("clamav-unit-tests", [1, 0, 0, 0, 0]),
+    ("clamav-unit-tests/bytecode_sigs", [6, 17, 0, 0, 0]),
+    ("clamav-unit-tests/embedded_testfiles/signatures", [6, 0, 0, 0, 0]),
+    ("clamav-unit-tests/other_sigs", [251, 0, 0, 0, 2]),
+    ("clamav-unit-tests/pe_allmatch/alert-sigs", [84, 0, 0, 0, 0]),
+    ("clamav-unit-tests/pe_allmatch/block-cert-sigs", [1, 0, 0, 0, 0]),
+    ("clamav-unit-tests/pe_allmatch/broken-sigs", [2, 0, 0, 0, 0]),
+    ("clamav-unit-tests/pe_allmatch/trust-sigs", [0, 0, 1, 0, 0]),
+    ("clamav-unit-tests/pe_allmatch/weak-sigs", [4, 0, 0, 0, 0]),
+    ("ditekshen", [964, 5, 66, 700, 0]),
+    ("malscan", [2_415, 0, 0, 0, 0]),
+    ("phpmussel", [40_535, 0, 0, 0, 0]),
+    ("rfxn", [15_549, 0, 0, 0, 0]),
+    ("twinclams", [896, 0, 0, 1, 0]),
+];
+
+/// Folder and container, then how many lines are admitted: the "Known viruses"
+/// of clamscan 1.4.6 for each, and what of its programs waits for another event
+/// than a match.
+const CONTAINERS: &[(&str, &str, [u64; 2])] = &[
+    ("clamav-bytecode", "bytecode-19.cvd", [5, 0]),
+    ("clamav-bytecode", "bytecode-268.cvd", [47, 3]),
+    ("clamav-bytecode", "bytecode-339.cvd", [80, 2]),
+    ("clamav-test-series", "test-1.cvd", [0, 0]),
+    ("clamav-test-series", "test-2.cvd", [0, 0]),
+    ("clamav-test-series", "test-3.cvd", [7, 0]),
+    ("clamav-test-series", "test-4.cvd", [8, 0]),
+    ("clamav-test-series", "test-5.cvd", [9, 0]),
+    ("clamav-test-series", "test-6.cvd", [10, 0]),
+];
+
+/// Files beside databases.
+const OTHERS: [&str; 5] = ["SOURCE", ".info", ".crt", ".sign", ".cdiff"];
+
+/// Every line is counted once.
+fn assert_whole(name: &str, c: &Counts) {
+    let left_out = [c.ignored, c.newer, c.obsolete, c.pua, c.unused, c.untrusted, c.malformed];
+    let open = [c.unknown, c.unsupported, c.not_read, c.refused];
+    let counted = c.admitted + left_out.iter().sum::<u64>() + open.iter().sum::<u64>();
+    // A document has more lines than entries.
+    if !name.contains("yar") {
+        assert_eq!(c.lines, c.blank + c.comments + counted, "{name}: {c:?}");
+    }
+    assert_eq!((c.refused, c.untrusted, c.not_read), (0, 0, 0), "{name}");
+}
+
+/// Loads a folder: all programs, and what may be unwanted if it is asked for.
+fn load_all(folder: &Folder, pua: bool) -> LoadReport {
+    let pua = PuaFilter { enabled: pua, ..PuaFilter::default() };
+    let config = Config::new([folder.path()]).programs(Programs::Everybody).pua(pua);
+    let report = match Database::load(&config) {
+        Ok((_, report)) => report,
+        Err(LoadError::Nothing { report, .. }) => *report,
+        Err(error) => panic!("{error}"),
+    };
+    assert!(!report.any_refused(), "{report:?}");
+    report
+}
+
+#[test]
+fn every_folder_loads_with_its_known_counts() {
+    let Some(real) = real() else {
+        println!("skipped: the real databases are not beside this checkout");
+        return;
+    };
+    let mut seen = 0;
+    for &(folder, expected) in FOLDERS {
+        let own = Folder::new();
+        for entry in std::fs::read_dir(real.join(folder)).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("a name");
+            let name = name.strip_suffix(".gz").unwrap_or(&name);
+            if !entry.path().is_dir() && !OTHERS.iter().any(|other| name.ends_with(other)) {
+                own.write(name, read(folder, name).expect("a readable file"));
+                seen += 1;
+            }
+        }
+        let report = load_all(&own, true);
+        report.files.iter().for_each(|file| assert_whole(folder, &file.counts()));
+        let c = report.counts();
+        let idle = c.obsolete + c.newer + c.unused;
+        let found = [c.admitted, c.malformed, c.unsupported, c.unknown, idle];
+        assert_eq!(found, expected, "{folder}");
+        assert_eq!(c.ignored, 0, "{folder}");
+    }
+    for &(folder, name, [admitted, hooks]) in CONTAINERS {
+        seen += 1;
+        let name_in_force = name.split('-').next().unwrap_or(name).to_owned() + ".cvd";
+        let own = Folder::of(&[(&name_in_force, read(folder, name).expect("a container"))]);
+        let report = load_all(&own, false);
+        let c = report.counts();
+        assert_eq!((c.admitted, c.unsupported), (admitted, hooks), "{name}");
+        assert_eq!((c.malformed, c.unknown), (0, 0), "{name}");
+        assert_whole(name, &c);
+    }
+    // No file is passed over, and none was added that nobody looked at.
+    assert_eq!(seen, n_databases(&real));
+}
+
+/// How many databases lie under a folder.
+fn n_databases(folder: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
+    let count = |path: PathBuf| {
+        let name = path.to_string_lossy();
+        match path.is_dir() {
+            true => n_databases(&path),
+            false => usize::from(!OTHERS.iter().any(|other| name.ends_with(other))),
+        }
+    };
+    entries.map(count).sum()
 }

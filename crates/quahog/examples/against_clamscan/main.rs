@@ -7,13 +7,21 @@
 //! Takes COUNT seeds from FIRST on. Each makes a small database and an input: by
 //! turns body and logical signatures, with byte compares, regular expressions,
 //! macros and programs for which section and import hashes are listed; YARA
-//! rules; container metadata over an archive, with allow lists and ignore lists.
+//! rules; container metadata over an archive, with allow lists and ignore lists;
+//! pictures and their hashes; links in messages, watched and allowed; tables of
+//! file types; normalised text and HTML.
 //! clamscan scans each alone, so that one on which it crashes costs no other.
-//! Every disagreement is printed, cut to a line.
+//! Every disagreement is printed, cut to a line. A single case stays in its folder.
 //!
 //! `lost` means that clamscan misses a match, `extra` that quahog does. What
 //! clamscan is known to lose by its own limits (the reference interpreter of the
 //! test kit says so) is only counted; so are crashes of clamscan.
+
+mod dice;
+mod phishing;
+mod pictures;
+mod types;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -25,6 +33,8 @@ use quahog::{Config, Database, Engine, Live, Settings};
 use quahog_testkit::reference::{self, Options};
 use quahog_testkit::{ArbitraryCase, YaraCase};
 use zip::write::SimpleFileOptions;
+
+use crate::dice::Dice;
 
 /// What one seed makes.
 struct Case {
@@ -39,10 +49,15 @@ fn main() -> io::Result<()> {
     let folder = env::temp_dir().join(format!("quahog-against-clamscan-{}", std::process::id()));
     let mut score: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in first..first + count {
-        let case = match seed % 4 {
-            0 | 1 => signatures(seed),
-            2 => rules(seed),
-            _ => entries(seed)?,
+        let case = match seed % 10 {
+            0..=3 => signatures(seed),
+            4 if seed / 10 % 2 == 0 => rules(seed),
+            4 => expressions(seed),
+            5 => entries(seed)?,
+            6 => pictures::case(seed),
+            7 => phishing::case(seed),
+            8 => types::case(seed),
+            _ => views::case(seed),
         };
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(folder.join("db"))?;
@@ -54,6 +69,10 @@ fn main() -> io::Result<()> {
         compare(seed, &case, &folder, &mut score)?;
     }
     println!("{score:?}");
+    if count == 1 {
+        println!("the case is in {}", folder.display());
+        return Ok(());
+    }
     fs::remove_dir_all(&folder)
 }
 
@@ -144,30 +163,69 @@ fn signatures(seed: u64) -> Case {
     Case { files: files.into_iter().collect(), input: case.haystack }
 }
 
+/// Rules with regular expressions, which the generator of the test kit leaves out.
+fn expressions(seed: u64) -> Case {
+    let mut dice = Dice::new(seed);
+    let atoms = [
+        "ab", "abc", "c", "[ab]", "[^a]", ".", "\\w", "\\d", "\\s", "(a|bc)", "(ab)+", "\\x61",
+        "A", "a{2}", "b{1,2}", "\\.", "^", "$", "\\b",
+    ];
+    let repeats = ["", "", "", "", "*", "+", "?", "*?", "+?"];
+    let mut text = String::new();
+    for number in 0..1 + dice.below(3) {
+        let mut strings = String::new();
+        for name in ["a", "b"] {
+            let mut regex = dice.of(&["ab", "bc", "", "abc"]).to_owned();
+            for _ in 0..1 + dice.below(4) {
+                // PCRE2 repeats no assertion and no repetition, and clamscan
+                // refuses a load over that.
+                let atom = dice.of(&atoms);
+                let repeat = dice.of(&repeats);
+                let is_open = !atom.ends_with(['^', '$', '}', '+']) && atom != "\\b";
+                regex.push_str(atom);
+                regex.push_str(if is_open { repeat } else { "" });
+            }
+            let flags = dice.of(&["", "", "i", "s", "is"]);
+            let modifiers = dice.of(&["", "", " nocase", " ascii", " fullword", " wide"]);
+            strings.push_str(&format!(" ${name} = /{regex}/{flags}{modifiers}\n"));
+        }
+        let condition = dice.of(&[
+            "any of them",
+            "all of them",
+            "#a > 1 or $b",
+            "@a < 12 and @b > 6",
+            "$a in (0..20) or #b == 1",
+            "not $a and not $b",
+            "for any i in (1..#a) : (@a[i] > 10) or $b",
+        ]);
+        text.push_str(&format!(
+            "rule E{number} {{\n strings:\n{strings} condition: {condition}\n}}\n"
+        ));
+    }
+    let mut input = b"\x01\x02\0\x01\0\x01".to_vec();
+    for _ in 0..dice.below(12) {
+        input.extend_from_slice(dice.of(&[
+            &b"ab"[..],
+            b"abc",
+            b"A",
+            b"bb ",
+            b"aab\n",
+            b".",
+            b"7",
+            b"a\0b\0",
+        ]));
+    }
+    Case { files: vec![("case.yar".to_owned(), text)], input }
+}
+
 fn rules(seed: u64) -> Case {
     let case = YaraCase::from_seed(seed);
     Case { files: vec![("case.yar".to_owned(), case.text)], input: case.haystack }
 }
 
-/// A small generator of numbers: the same each time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // The high bits are the good ones; 31 of them fit.
-        (self.0 >> 33) as usize % end.max(1)
-    }
-
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
-    }
-}
-
 /// An archive, and signatures of its entries and of what is in them.
 fn entries(seed: u64) -> io::Result<Case> {
-    let mut dice = Dice(seed ^ 0x9e37_79b9_7f4a_7c15);
+    let mut dice = Dice::new(seed);
     let mut archive = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
     let mut members = Vec::new();
     for number in 0..1 + dice.below(4) {
