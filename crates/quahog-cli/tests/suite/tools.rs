@@ -191,7 +191,8 @@ fn an_image_scans_as_its_databases_do() {
 
     let info = folder.quahog("info set.qhi");
     assert_eq!(info.code, Some(0), "{info:?}");
-    assert!(info.out.contains("\nFormat: 1\n") && info.out.contains("\nSources: "), "{info:?}");
+    let format = format!("\nFormat: {}\n", quahog::image::FORMAT);
+    assert!(info.out.contains(&format) && info.out.contains("\nSources: "), "{info:?}");
     for option in ["-d db", "--detect-pua", "--strict", "--state x", "--phishing-sigs=no"] {
         let done = folder.quahog(&format!("scan --image set.qhi {option} mail"));
         assert_eq!(done.code, Some(2), "{option}: {done:?}");
