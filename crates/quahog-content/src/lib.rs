@@ -45,7 +45,7 @@ use std::ops::ControlFlow;
 
 pub use crate::budget::{Budget, Limits, Shortfall};
 pub use crate::document::ole::{MACRO_SHEET, MACRO_SOURCE};
-pub use crate::part::{Entry, Part};
+pub use crate::part::{Ambiguity, Entry, Part};
 
 /// What this crate can open.
 ///

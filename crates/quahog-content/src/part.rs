@@ -27,6 +27,25 @@ pub struct Part<'p> {
     pub declared: Option<Cow<'p, str>>,
     /// Whether it is all the body that a message has, and not one of several.
     pub is_body: bool,
+    /// In what mail readers disagree about the part; of several things the
+    /// first of [`Ambiguity`].
+    pub ambiguity: Option<Ambiguity>,
+}
+
+/// In what mail readers disagree. Every reading is handed out.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Ambiguity {
+    /// Which lines divide the multipart that the part is in.
+    Boundary,
+    /// Which media type is declared.
+    MediaType,
+    /// Which transfer encoding is declared, or what its bytes decode to.
+    Encoding,
+    /// Where the header ends and the body begins.
+    HeaderEnd,
+    /// Which name is given, with which suffix.
+    Name,
 }
 
 /// A container's directory entry, as container signatures ask for it.

@@ -62,6 +62,7 @@ pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> 
         entry,
         declared: None,
         is_body: false,
+        ambiguity: None,
     };
     if visit(part) == ControlFlow::Break(()) {
         return None;

@@ -223,8 +223,15 @@ impl<'w, 'v> Members<'w, 'v> {
             crc32: member.crc32,
             encrypted: member.encrypted,
         };
-        let part =
-            Part { bytes, name: member.name, shortfall, entry, declared: None, is_body: false };
+        let part = Part {
+            bytes,
+            name: member.name,
+            shortfall,
+            entry,
+            declared: None,
+            is_body: false,
+            ambiguity: None,
+        };
         match (self.visit)(part) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Stop::Visitor),

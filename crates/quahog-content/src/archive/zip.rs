@@ -554,6 +554,7 @@ impl<'b> Walk<'b, '_, '_> {
             entry,
             declared: None,
             is_body: false,
+            ambiguity: None,
         }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Stop::Visitor),

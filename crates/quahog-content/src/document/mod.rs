@@ -138,6 +138,7 @@ impl<'w, 'v, 'c> Outlet<'w, 'v, 'c> {
             },
             declared: about.declared.map(Cow::Borrowed),
             is_body: false,
+            ambiguity: None,
         };
         match (self.visit)(part) {
             ControlFlow::Continue(()) => Ok(()),

@@ -156,6 +156,23 @@ impl<'m> Header<'m> {
         vec![strongest.unwrap_or(Encoding::Identity)]
     }
 
+    /// Whether two transfer encodings are declared that give other bytes.
+    pub(super) fn has_two_encodings(&self) -> bool {
+        let as_it_is = |encoding| matches!(encoding, Encoding::Identity | Encoding::SevenBit);
+        let mut all = self.encodings.iter().flat_map(|value| encodings_in(value));
+        let Some(first) = all.next() else { return false };
+        all.any(|other| other != first && !(as_it_is(first) && as_it_is(other)))
+    }
+
+    /// Whether two media types are declared.
+    pub(super) fn has_two_types(&self) -> bool {
+        self.types.len() > 1 && {
+            let mut all = self.media_types();
+            let first = all.next();
+            all.any(|other| Some(&other) != first.as_ref())
+        }
+    }
+
     /// Whether an encoding is declared that changes bytes.
     pub(super) fn changes_bytes(&self) -> bool {
         !matches!(
@@ -197,17 +214,30 @@ impl<'m> Header<'m> {
     /// The name of the body: `filename=` of the disposition, else `name=` of
     /// the type, and of two the first.
     pub(super) fn name(&self) -> Option<String> {
+        let mut names = self.names();
+        names.find_map(|parameter| decoded_name(&parameter))
+    }
+
+    /// Whether there is another name than this one, with another suffix. Names
+    /// that differ in their letters alone are written by honest programs, for
+    /// readers that know no other letters than those of ASCII.
+    pub(super) fn has_other_suffix(&self, name: &str) -> bool {
+        let suffix = |name: &str| name.trim_end().rsplit('.').next().map(str::to_ascii_lowercase);
+        // Most messages say the same name twice, in the same bytes.
+        self.names()
+            .filter(|parameter| parameter.bytes.as_ref() != name.as_bytes())
+            .any(|other| decoded_name(&other).is_some_and(|other| suffix(&other) != suffix(name)))
+    }
+
+    /// The parameters that name the body, those first that count first.
+    fn names(&self) -> impl Iterator<Item = Parameter<'m>> + '_ {
         let filename = self.dispositions.iter().flat_map(|value| parameter(value, b"filename"));
         let name = self.types.iter().flat_map(|value| parameter(value, b"name"));
         // Some put each of them into the other field.
         let swapped = self.dispositions.iter().flat_map(|value| parameter(value, b"name"));
         let swapped =
             swapped.chain(self.types.iter().flat_map(|value| parameter(value, b"filename")));
-        filename
-            .chain(name)
-            .chain(swapped)
-            .map(|parameter| name::decode(&parameter.bytes, parameter.charset.as_deref()))
-            .find(|name| !name.is_empty())
+        filename.chain(name).chain(swapped)
     }
 
     /// Whether a parameter of a `Content-Type` has this value, in any case.
@@ -217,6 +247,12 @@ impl<'m> Header<'m> {
             .flat_map(|value| parameter(value, name))
             .any(|parameter| parameter.bytes.trim_ascii().eq_ignore_ascii_case(expected))
     }
+}
+
+/// The text of a parameter that is a name; `None` if there is none.
+fn decoded_name(parameter: &Parameter<'_>) -> Option<String> {
+    let name = name::decode(&parameter.bytes, parameter.charset.as_deref());
+    (!name.is_empty()).then_some(name)
 }
 
 /// Whether a name is one of the fields that are kept.

@@ -57,7 +57,7 @@ use memchr::memmem;
 use self::embedded::Kind;
 use self::header::{Encoding, Header, is_field_line, line_end, trim_line};
 use self::transfer::{Fit, Reading};
-use crate::{Budget, Entry, Part, Shortfall, Visit};
+use crate::{Ambiguity, Budget, Entry, Part, Shortfall, Visit};
 
 /// Multiparts nest no deeper than this whatever the limits say, because each
 /// level is one more boundary that lines are compared with.
@@ -122,6 +122,8 @@ struct Frame<'m> {
     seen: u32,
     digest: bool,
     encrypted: bool,
+    /// Whether there is more than one text that may be its boundary.
+    ambiguous: bool,
 }
 
 /// The body that lines belong to until the next delimiter.
@@ -159,6 +161,7 @@ struct Surroundings {
     nested: bool,
     digest: bool,
     encrypted: bool,
+    ambiguous: bool,
 }
 
 impl Walker<'_, '_, '_> {
@@ -254,7 +257,8 @@ impl Walker<'_, '_, '_> {
                     role = Role::TooDeep;
                 } else {
                     role = Role::Preamble(frames.len());
-                    frames.push(Frame { boundaries, seen: 0, digest, encrypted });
+                    let ambiguous = boundaries.len() > 1;
+                    frames.push(Frame { boundaries, seen: 0, digest, encrypted, ambiguous });
                 }
             }
         }
@@ -317,16 +321,21 @@ impl Walker<'_, '_, '_> {
             nested: !outer.is_empty(),
             digest: entity.role == Role::Leaf && outer.last().is_some_and(|frame| frame.digest),
             encrypted: outer.iter().any(|frame| frame.encrypted),
+            ambiguous: frames.iter().any(|frame| frame.ambiguous),
         };
         // At the end of the message there is no delimiter that the last line
         // end could belong to.
         let last = end == message.len();
-        self.leaf(&entity.header, body, last, surroundings)?;
+        let mut leaf = Leaf::new(&entity.header, surroundings);
         if !entity.header.changes_bytes() {
-            return Ok(());
+            return self.leaf(&mut leaf, &entity.header, body, last, surroundings.nested);
         }
         // ClamAV reads on after an empty line if a field follows.
         let fields = embedded::leading_fields(body);
+        if entity.early.is_some() || fields > 0 {
+            leaf.disagree(Ambiguity::HeaderEnd);
+        }
+        self.leaf(&mut leaf, &entity.header, body, last, surroundings.nested)?;
         if fields > 0 {
             self.embedded(body)?;
         }
@@ -334,7 +343,7 @@ impl Walker<'_, '_, '_> {
         for start in entity.early.into_iter().chain(late) {
             let body = message.get(start..end).unwrap_or_default();
             self.budget.tick(body.len() as u64)?;
-            self.leaf(&entity.header, body, last, surroundings)?;
+            self.leaf(&mut leaf, &entity.header, body, last, surroundings.nested)?;
         }
         Ok(())
     }
@@ -342,49 +351,57 @@ impl Walker<'_, '_, '_> {
     /// Hands out one leaf, in each encoding that it is said to have.
     fn leaf(
         &mut self,
+        leaf: &mut Leaf<'_>,
         header: &Header<'_>,
         body: &[u8],
         last: bool,
-        surroundings: Surroundings,
+        nested: bool,
     ) -> Result<(), Stop> {
-        let leaf = Leaf::new(header, surroundings);
         // The line end before a delimiter belongs to the delimiter.
         let exact = if last { body } else { trim_line(body) };
         let encodings = header.encodings();
-        let starts = starts(&leaf, exact, surroundings.nested);
+        let starts = starts(leaf, exact, nested);
         for &encoding in &encodings {
             match encoding {
                 Encoding::Identity | Encoding::SevenBit | Encoding::Unknown => {
                     for start in starts.clone() {
                         let rest = |bytes| <[u8]>::get(bytes, start..).unwrap_or_default();
-                        self.identity(&leaf, rest(body), rest(exact))?;
+                        self.identity(leaf, rest(body), rest(exact))?;
                     }
                     if encoding != Encoding::Identity && transfer::looks_like_base64(exact) {
-                        self.base64(&leaf, exact, Reading::default())?;
+                        if encoding == Encoding::Unknown {
+                            leaf.disagree(Ambiguity::Encoding);
+                        }
+                        self.base64(leaf, exact, Reading::default())?;
                     }
                     let escapes = encoding == Encoding::Unknown
                         && !encodings.contains(&Encoding::QuotedPrintable)
                         && transfer::looks_quoted(exact);
                     if escapes {
-                        self.quoted_printable(&leaf, exact)?;
+                        leaf.disagree(Ambiguity::Encoding);
+                        self.quoted_printable(leaf, exact)?;
                     }
                 }
                 Encoding::Base64 => {
-                    for reading in Reading::all_of(exact) {
-                        self.base64(&leaf, exact, reading)?;
+                    let readings = Reading::all_of(exact);
+                    if readings.clone().nth(1).is_some() {
+                        leaf.disagree(Ambiguity::Encoding);
+                    }
+                    for reading in readings {
+                        self.base64(leaf, exact, reading)?;
                     }
                 }
                 Encoding::QuotedPrintable => {
                     for start in starts.clone() {
                         let rest = exact.get(start..).unwrap_or_default();
-                        self.quoted_printable(&leaf, rest)?;
+                        self.quoted_printable(leaf, rest)?;
                     }
                 }
                 Encoding::Uuencode | Encoding::Yenc | Encoding::BinHex => {
                     if !self.embedded(body)? {
-                        self.identity(&leaf, body, exact)?;
+                        self.identity(leaf, body, exact)?;
                         if transfer::looks_like_base64(exact) {
-                            self.base64(&leaf, exact, Reading::default())?;
+                            self.base64(leaf, exact, Reading::default())?;
                         }
                     }
                 }
@@ -492,7 +509,8 @@ impl Walker<'_, '_, '_> {
     /// Hands out a body with header fields inside of a text. What such a body
     /// holds in turn is found beside it.
     fn embedded_entity(&mut self, header: &Header<'_>, body: &[u8]) -> Result<bool, Stop> {
-        let surroundings = Surroundings { nested: true, digest: false, encrypted: false };
+        let surroundings =
+            Surroundings { nested: true, digest: false, encrypted: false, ambiguous: false };
         let leaf = Leaf::new(header, surroundings);
         let mut any = false;
         for encoding in header.encodings() {
@@ -555,6 +573,7 @@ impl Walker<'_, '_, '_> {
             entry: Entry { packed_size: size, size, ..Entry::default() },
             declared: leaf.declared.as_deref().map(Cow::Borrowed),
             is_body: leaf.is_body,
+            ambiguity: leaf.ambiguity,
         };
         match (self.visit)(part) {
             ControlFlow::Continue(()) => Ok(()),
@@ -574,6 +593,8 @@ struct Leaf<'l> {
     message: bool,
     multipart: bool,
     encrypted: bool,
+    /// In what readers disagree, as far as is known.
+    ambiguity: Option<Ambiguity>,
 }
 
 impl<'l> Leaf<'l> {
@@ -598,12 +619,28 @@ impl<'l> Leaf<'l> {
                 .any(|kind| header.type_parameter_is(b"smime-type", kind));
         let encrypted = enveloped || surroundings.encrypted && media != "application/pgp-encrypted";
         let name = header.name();
+        let ambiguity = if surroundings.ambiguous {
+            Some(Ambiguity::Boundary)
+        } else if header.has_two_types() {
+            Some(Ambiguity::MediaType)
+        } else if header.has_two_encodings() {
+            Some(Ambiguity::Encoding)
+        } else if name.as_deref().is_some_and(|name| header.has_other_suffix(name)) {
+            Some(Ambiguity::Name)
+        } else {
+            None
+        };
         let unnamed = name.is_none();
         let name = name.map(Cow::Owned).or_else(|| {
             generated_name(header, media, message, surroundings.nested).map(Cow::Borrowed)
         });
         let (is_body, text) = (!surroundings.nested, text && !message);
-        Leaf { name, unnamed, declared, is_body, text, message, multipart, encrypted }
+        Leaf { name, unnamed, declared, is_body, text, message, multipart, encrypted, ambiguity }
+    }
+
+    /// Notes in what readers disagree about it.
+    fn disagree(&mut self, ambiguity: Ambiguity) {
+        self.ambiguity = Some(self.ambiguity.map_or(ambiguity, |known| known.min(ambiguity)));
     }
 
     fn embedded(name: &[u8]) -> Leaf<'l> {
@@ -617,6 +654,7 @@ impl<'l> Leaf<'l> {
             message: false,
             multipart: false,
             encrypted: false,
+            ambiguity: None,
         }
     }
 

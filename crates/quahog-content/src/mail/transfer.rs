@@ -24,7 +24,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// The readings of `body` that give different bytes, most likely first.
-    pub(super) fn all_of(body: &[u8]) -> impl Iterator<Item = Reading> + use<> {
+    pub(super) fn all_of(body: &[u8]) -> impl Iterator<Item = Reading> + Clone + use<> {
         let plain = Reading::default();
         // `-` and `_` are letters only where `+` and `/` never occur; elsewhere
         // they are junk between letters.

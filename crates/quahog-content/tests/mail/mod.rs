@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mail_parser::{MessageParser, MimeHeaders, PartType};
 use proptest::prelude::*;
-use quahog_content::{Budget, Format, Limits, Shortfall, open};
+use quahog_content::{Ambiguity, Budget, Format, Limits, Shortfall, open};
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct Found {
@@ -988,4 +988,75 @@ fn edit() -> impl Strategy<Value = Vec<u8>> {
         prop::sample::select(tokens).prop_map(<[u8]>::to_vec),
         prop::collection::vec(any::<u8>(), 0..4),
     ]
+}
+
+#[test]
+fn in_what_readers_disagree_is_told() {
+    let told = |message: &str| {
+        let mut found = Vec::new();
+        open(Format::Mail, message.as_bytes(), &Budget::new(Limits::default()), &mut |part| {
+            found.extend(part.ambiguity);
+            ControlFlow::Continue(())
+        });
+        found.sort_unstable();
+        found.dedup();
+        found
+    };
+    let divided = "\n\n--x\nContent-Type: text/plain\n\nfirst\n--x\n\nsecond\n--x--\n";
+    let base64 = "Content-Transfer-Encoding: base64\n";
+    let word = "\naGVsbG8gd29ybGQ=\n";
+    for (message, expected) in [
+        // Two boundaries, one parameter or two, one of them in the text or both.
+        (
+            format!("Content-Type: multipart/mixed; boundary=x; boundary=y{divided}"),
+            Some(Ambiguity::Boundary),
+        ),
+        (
+            format!(
+                "Content-Type: multipart/mixed; boundary=x\nContent-Type: multipart/mixed; \
+                 boundary=y{divided}"
+            ),
+            Some(Ambiguity::Boundary),
+        ),
+        (
+            format!(
+                "Content-Type: multipart/mixed; boundary=x; boundary*=''%79{divided}--y\n\nz\n"
+            ),
+            Some(Ambiguity::Boundary),
+        ),
+        (
+            format!("Content-Type: text/plain\nContent-Type: text/html\n{base64}{word}"),
+            Some(Ambiguity::MediaType),
+        ),
+        (
+            format!("{base64}Content-Transfer-Encoding: quoted-printable\n{word}"),
+            Some(Ambiguity::Encoding),
+        ),
+        (format!("Content-Transfer-Encoding: 7bit, base64\n{word}"), Some(Ambiguity::Encoding)),
+        (format!("{base64}\naGVs-_8gd29ybGQ_aGVs\n"), Some(Ambiguity::Encoding)),
+        (format!("{base64}\naGVsbG8=aGVsbG8gd29ybGQ=\n"), Some(Ambiguity::Encoding)),
+        (format!("{base64}no field at all\n{word}"), Some(Ambiguity::HeaderEnd)),
+        (
+            format!(
+                "Content-Type: a/b; name=a.txt\nContent-Disposition: attachment; \
+                 filename=a.exe\n{base64}{word}"
+            ),
+            Some(Ambiguity::Name),
+        ),
+        // What honest programs write.
+        (format!("Content-Type: multipart/mixed; boundary=\"x\"; charset=a{divided}"), None),
+        (format!("Content-Type: multipart/mixed; boundary=x{divided}"), None),
+        (format!("Content-Type: text/html\nContent-Type: TEXT/HTML; a=b\n{base64}{word}"), None),
+        (format!("Content-Transfer-Encoding: 8bit\n{word}"), None),
+        (format!("{base64}{base64}{word}"), None),
+        (
+            format!(
+                "Content-Type: a/b; name=\"=?utf-8?Q?r=C3=A9.pdf?=\"\nContent-Disposition: \
+                 attachment; filename=re.pdf; filename*=utf-8''r%C3%A9.pdf\n{base64}{word}"
+            ),
+            None,
+        ),
+    ] {
+        assert_eq!(told(&message), Vec::from_iter(expected), "{message}");
+    }
 }
