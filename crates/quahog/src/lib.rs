@@ -46,7 +46,8 @@ pub use quahog_sig::Capability;
 pub use crate::database::{Config, Database, LoadError, LoadReport};
 pub use crate::live::{Config as LiveConfig, Event, Live, Observer, Snapshot};
 pub use crate::scan::{
-    Completeness, Detection, Input, Missing, ScanReport, Scanner, Settings, Verdict, scan_batch,
+    Completeness, Detection, Evidence, EvidenceKind, Input, Missing, ScanReport, Scanner, Settings,
+    Verdict, scan_batch,
 };
 
 /// The README's example is compiled as a doctest.

@@ -10,7 +10,9 @@ mod report;
 mod settings;
 mod walk;
 
+mod evidence;
 mod explain;
+mod tree;
 
 use std::sync::Arc;
 
@@ -20,11 +22,14 @@ use rayon::prelude::*;
 
 use crate::live::{Live, Snapshot};
 
+pub use evidence::{Evidence, EvidenceKind};
 pub use explain::{Explainable, Explained, Explanations};
+pub use quahog_content::Ambiguity;
 pub use quahog_engine::explain::{Conclusion, Explanation, Fact};
 pub use quahog_engine::{RegexLimits, SignatureCost};
 pub use report::{Completeness, Detection, Missing, ScanReport, ScanStats, Verdict};
 pub use settings::{Input, Settings, ViewLimits};
+pub use tree::{Digests, Node};
 
 /// Looks at messages; one for each thread, reused from message to message.
 ///

@@ -5,6 +5,9 @@ use std::fmt;
 use quahog_content::Shortfall;
 use quahog_engine::Fingerprint;
 
+use super::evidence::{Evidence, EvidenceKind};
+use super::tree::Node;
+
 /// The answer to one input.
 #[derive(Clone, Debug)]
 #[must_use = "a report that nobody reads is mail that nobody judged"]
@@ -13,6 +16,9 @@ pub struct ScanReport {
     detections: Vec<Detection>,
     missing: Vec<Missing>,
     n_missing: u64,
+    evidence: Vec<Evidence>,
+    n_evidence: u64,
+    tree: Option<Box<Node>>,
     generation: u64,
     fingerprint: Option<Fingerprint>,
     stats: ScanStats,
@@ -142,7 +148,7 @@ pub struct ScanStats {
     pub view_bytes: u64,
 }
 
-/// Gaps that are kept in detail.
+/// Gaps, and pieces of evidence, that are kept in detail.
 const DETAILED: usize = 100;
 
 /// A report in the making.
@@ -151,6 +157,9 @@ pub(crate) struct Findings {
     pub(crate) detections: Vec<Detection>,
     missing: Vec<Missing>,
     n_missing: u64,
+    evidence: Vec<Evidence>,
+    n_evidence: u64,
+    pub(crate) tree: Option<Box<Node>>,
     pub(crate) stats: ScanStats,
     /// The signatures of the detections: their segment, and who they are.
     pub(crate) signatures: Vec<(usize, quahog_sig::SigId)>,
@@ -165,12 +174,27 @@ impl Findings {
         }
     }
 
+    /// Notes a piece of evidence about the object of this path.
+    pub(crate) fn evidence(&mut self, kind: EvidenceKind, path: &[String]) {
+        let evidence = Evidence { kind, object: path.join("!") };
+        if self.evidence.contains(&evidence) {
+            return;
+        }
+        self.n_evidence += 1;
+        if self.evidence.len() < DETAILED {
+            self.evidence.push(evidence);
+        }
+    }
+
     pub(crate) fn into_report(self, generation: u64, fingerprint: Fingerprint) -> ScanReport {
         ScanReport {
             available: true,
             detections: self.detections,
             missing: self.missing,
             n_missing: self.n_missing,
+            evidence: self.evidence,
+            n_evidence: self.n_evidence,
+            tree: self.tree,
             generation,
             fingerprint: Some(fingerprint),
             stats: self.stats,
@@ -185,6 +209,9 @@ impl ScanReport {
             detections: Vec::new(),
             missing: Vec::new(),
             n_missing: 0,
+            evidence: Vec::new(),
+            n_evidence: 0,
+            tree: None,
             generation,
             fingerprint: None,
             stats: ScanStats::default(),
@@ -218,6 +245,44 @@ impl ScanReport {
     /// How many gaps there are, detailed or not.
     pub fn n_missing(&self) -> u64 {
         self.n_missing
+    }
+
+    /// What a policy may want to know besides: what is encrypted, ambiguous,
+    /// a macro, or not what it says that it is. The first hundred pieces, in the
+    /// order in which they were met; of what was looked at, which is not
+    /// everything if the scan ended at its first detection.
+    ///
+    /// Evidence never changes the [`verdict`](Self::verdict).
+    ///
+    /// ```
+    /// # use quahog::{Database, Engine, Live};
+    /// # let live = Live::new(Engine::new(Database::demonstration().into_signatures())?);
+    /// use quahog::EvidenceKind;
+    ///
+    /// let message = b"Subject: x\n\
+    ///     Content-Type: application/pdf; name=\"invoice.pdf.exe\"\n\
+    ///     Content-Transfer-Encoding: base64\n\n\
+    ///     aGVsbG8gd29ybGQ=\n";
+    /// let report = live.scanner().scan(message);
+    /// let kinds: Vec<EvidenceKind> = report.evidence().iter().map(|e| e.kind).collect();
+    /// assert_eq!(kinds, [EvidenceKind::DoubleExtension, EvidenceKind::TypeMismatch]);
+    /// assert_eq!(report.evidence()[0].object, "invoice.pdf.exe");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.evidence
+    }
+
+    /// How many pieces of evidence there are, detailed or not. Past the first
+    /// hundred the same one may count more than once.
+    pub fn n_evidence(&self) -> u64 {
+        self.n_evidence
+    }
+
+    /// The tree of objects, if [`Settings::tree`](super::Settings::tree) asks
+    /// for it and the scan came to an end.
+    pub fn tree(&self) -> Option<&Node> {
+        self.tree.as_deref()
     }
 
     /// The generation that answered.

@@ -121,6 +121,11 @@ pub struct Settings {
     /// Report weak detections (`PUA.`, `Heuristics.`) as soon as they are met,
     /// and not only if nothing else is found.
     pub heuristic_precedence: bool,
+    /// Keep the tree of objects, with their digests, for
+    /// [`ScanReport::tree`](super::ScanReport::tree). The tree ends where the
+    /// scan does: for all of it ask for `all_matches`, too. Its digests take
+    /// some time and, like all work, fuel.
+    pub tree: bool,
 }
 
 impl Default for Settings {
@@ -162,6 +167,7 @@ impl Default for Settings {
             alert_broken_media: false,
             alert_exceeded_limits: false,
             heuristic_precedence: false,
+            tree: false,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 
 use quahog_content::damage::{self, Picture};
 use quahog_content::text::{html, links, plain};
-use quahog_content::{Budget, Format, Part, Shortfall, open, untyped};
+use quahog_content::{Ambiguity, Budget, Format, Part, Shortfall, open, untyped};
 use quahog_engine::explain::Explanation;
 use quahog_engine::{
     Engine, Hit, Inside, Interrupted, Layer, Link, LinkKind, LinkOptions, Look, MIN_LAYER, Meter,
@@ -14,8 +14,10 @@ use quahog_engine::{
 use quahog_sig::model::{FileType, Target};
 use quahog_sig::{SigId, SigKind};
 
+use super::evidence::{self, Claims, EvidenceKind};
 use super::explain::Explained;
 use super::report::{Detection, Findings};
+use super::tree::Sapling;
 use super::{Input, Settings};
 use crate::live::Mask;
 
@@ -40,6 +42,8 @@ pub(crate) struct Walk<'w> {
     handlers: Vec<FileType>,
     /// Names of the parts around the current layer.
     path: Vec<String>,
+    /// The tree of objects, if it is asked for; the current one is that of `path`.
+    tree: Option<Sapling>,
     /// A limit was met and reported as a detection.
     limit_alerted: bool,
     /// Signatures that are to be explained, and what was found of them.
@@ -68,6 +72,8 @@ struct Origin {
     is_cut: bool,
     /// It is a text of a message that a reader is shown as HTML.
     has_links: bool,
+    /// What its container says that it is.
+    claims: Claims,
 }
 
 /// Hands the engine's work to the budget.
@@ -115,6 +121,7 @@ impl<'w> Walk<'w> {
             hits: Vec::new(),
             handlers: Vec::new(),
             path: Vec::new(),
+            tree: settings.tree.then(Sapling::default),
             limit_alerted: false,
             watched: &[],
             explained: Vec::new(),
@@ -155,11 +162,13 @@ impl<'w> Walk<'w> {
         let origin = Origin {
             assumed: (self.settings.input == Input::Message).then_some(FileType::MAIL),
             is_cut: cut.len() < input.len(),
-            has_links: false,
+            ..Origin::default()
         };
+        self.measure(cut);
         let depth = Depth { layers: 1, ..Depth::default() };
         // `Break` only means that enough is known.
         let _ = self.layer(cut, origin, None, depth);
+        self.findings.tree = self.tree.take().map(|tree| Box::new(tree.grown()));
         let weak = std::mem::take(&mut self.weak);
         let found = &mut self.findings.detections;
         if self.settings.all_matches || found.is_empty() {
@@ -188,7 +197,57 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// Goes on to an object inside of the current one.
+    fn descend(&mut self, name: String) {
+        if let Some(tree) = &mut self.tree {
+            tree.descend(&name);
+        }
+        self.path.push(name);
+    }
+
+    /// Goes back to the object around the current one.
+    fn ascend(&mut self) {
+        self.path.pop();
+        if let Some(tree) = &mut self.tree {
+            tree.ascend();
+        }
+    }
+
+    /// Notes the bytes of the current object for the tree.
+    fn measure(&mut self, bytes: &[u8]) {
+        if let Some(tree) = &mut self.tree {
+            tree.measure(bytes, self.budget);
+        }
+    }
+
+    /// Notes what the current object is for the tree.
+    fn typed(&mut self, file_type: FileType) {
+        if let Some(tree) = &mut self.tree {
+            tree.typed(file_type);
+        }
+    }
+
+    /// Notes something that a policy may want to know, of the current object.
+    fn evidence(&mut self, kind: EvidenceKind) {
+        self.findings.evidence(kind, &self.path);
+        if let Some(tree) = &mut self.tree {
+            tree.flag(kind, self.path.len());
+        }
+    }
+
+    /// As [`evidence`](Self::evidence), of the object around the current one.
+    fn evidence_around(&mut self, kind: EvidenceKind) {
+        let around = self.path.len().saturating_sub(1);
+        self.findings.evidence(kind, &self.path[..around]);
+        if let Some(tree) = &mut self.tree {
+            tree.flag(kind, around);
+        }
+    }
+
     fn missing(&mut self, reason: Shortfall) {
+        if let Some(tree) = &mut self.tree {
+            tree.missing(reason);
+        }
         let object = self.object();
         self.findings.missing(reason, object);
         if self.settings.alert_exceeded_limits
@@ -222,6 +281,10 @@ impl<'w> Walk<'w> {
             Some(file_type) => file_type,
             None => self.engine.identify(bytes, self.scratch),
         };
+        self.typed(by_head);
+        if origin.claims.disagree(Some(by_head)) {
+            self.evidence(EvidenceKind::TypeMismatch);
+        }
         if by_head == FileType::IGNORED {
             return ControlFlow::Continue(());
         }
@@ -235,6 +298,9 @@ impl<'w> Walk<'w> {
         }
         let inside = self.inside(bytes, by_head)?;
         let message = inside.message.filter(|_| !again);
+        if let Some(file_type) = message.or(inside.html.then_some(FileType::HTML)) {
+            self.typed(file_type);
+        }
         let unread = Cell::new(None);
         let budget = self.budget;
         let hash = |bytes: &[u8]| picture_hash(bytes, budget, &unread);
@@ -333,7 +399,7 @@ impl<'w> Walk<'w> {
             self.missing(Shortfall::Depth);
             return ControlFlow::Continue(());
         }
-        self.path.push(name);
+        self.descend(name);
         let (room, shortfall) = self.budget.part_room();
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let cut = &bytes[..bytes.len().min(room)];
@@ -343,8 +409,9 @@ impl<'w> Walk<'w> {
         let flow = match self.budget.part() {
             Ok(()) => {
                 self.budget.spend(cut.len() as u64);
+                self.measure(cut);
                 let is_cut = cut.len() < bytes.len();
-                let origin = Origin { assumed, is_cut, has_links: false };
+                let origin = Origin { assumed, is_cut, ..Origin::default() };
                 self.layer(cut, origin, Some(parent), depth)
             }
             Err(shortfall) => {
@@ -352,7 +419,7 @@ impl<'w> Walk<'w> {
                 ControlFlow::Break(())
             }
         };
-        self.path.pop();
+        self.ascend();
         flow
     }
 
@@ -477,10 +544,12 @@ impl<'w> Walk<'w> {
                 self.missing(shortfall);
                 return ControlFlow::Break(());
             }
-            self.path.push(format!("{} at {start}", file_type.name().to_ascii_lowercase()));
+            self.descend(format!("{} at {start}", file_type.name().to_ascii_lowercase()));
+            self.measure(bytes);
+            self.typed(file_type);
             let inside = Layer::new(bytes, file_type, Some(layer));
             let flow = self.open(&inside, depth, is_cut);
-            self.path.pop();
+            self.ascend();
             flow?;
         }
         ControlFlow::Continue(())
@@ -552,6 +621,9 @@ impl<'w> Walk<'w> {
         });
         if let Some(shortfall) = shortfall {
             self.missing(shortfall);
+            if shortfall == Shortfall::Encrypted {
+                self.evidence(EvidenceKind::Encrypted);
+            }
             if shortfall == Shortfall::Encrypted && flow.is_continue() {
                 flow = self.encrypted(layer);
             }
@@ -568,7 +640,11 @@ impl<'w> Walk<'w> {
         depth: Depth,
     ) -> ControlFlow<()> {
         let name = part.name.as_deref().filter(|name| !name.is_empty());
-        self.path.push(name.map_or_else(|| format!("#{number}"), ToOwned::to_owned));
+        self.descend(name.map_or_else(|| format!("#{number}"), ToOwned::to_owned));
+        if let Some(tree) = &mut self.tree {
+            tree.part(part, self.budget);
+        }
+        let claims = self.claims(part, name.unwrap_or_default());
         if let Some(shortfall) = part.shortfall {
             self.missing(shortfall);
         }
@@ -586,6 +662,7 @@ impl<'w> Walk<'w> {
             assumed: message.then_some(FileType::MAIL),
             is_cut: matches!(part.shortfall, Some(Shortfall::PartBytes | Shortfall::TotalBytes)),
             has_links: in_message && self.settings.phishing && may_be_shown_as_html(part),
+            claims,
         };
         let mut flow = self.entry(part, name.unwrap_or_default(), parent);
         if flow.is_continue()
@@ -604,9 +681,34 @@ impl<'w> Walk<'w> {
             && let Some(bytes) = part.bytes
         {
             flow = self.layer(bytes, origin, Some(parent), depth);
+        } else if claims.disagree(None) {
+            self.evidence(EvidenceKind::TypeMismatch);
         }
-        self.path.pop();
+        self.ascend();
         flow
+    }
+
+    /// Notes the evidence in what a container says of a part; gives what it
+    /// says that the part is.
+    fn claims(&mut self, part: &Part<'_>, name: &str) -> Claims {
+        if let Some(ambiguity) = part.ambiguity {
+            let kind = EvidenceKind::Ambiguous(ambiguity);
+            match ambiguity {
+                Ambiguity::Boundary => self.evidence_around(kind),
+                _ => self.evidence(kind),
+            }
+        }
+        if part.entry.encrypted || part.shortfall == Some(Shortfall::Encrypted) {
+            self.evidence(EvidenceKind::Encrypted);
+        }
+        let declared = part.declared.as_deref();
+        if let Some(kind) = evidence::macro_of(declared, name) {
+            self.evidence_around(kind);
+        }
+        if evidence::hides_a_program(name) {
+            self.evidence(EvidenceKind::DoubleExtension);
+        }
+        Claims::new(name, declared)
     }
 
     /// Has the engine look at what a container says of a part.
@@ -794,7 +896,7 @@ impl<'w> Walk<'w> {
             let (room, shortfall) = self.budget.part_room();
             let room = usize::try_from(room).unwrap_or(usize::MAX);
             let charged = self.budget.part();
-            self.path.push("data:".to_owned());
+            self.descend("data:".to_owned());
             let bytes = &url.bytes[..url.bytes.len().min(room)];
             if bytes.len() < url.bytes.len() {
                 self.missing(shortfall);
@@ -802,6 +904,7 @@ impl<'w> Walk<'w> {
             self.budget.spend(bytes.len() as u64);
             let flow = match charged {
                 Ok(()) => {
+                    self.measure(bytes);
                     let is_cut = bytes.len() < url.bytes.len();
                     let origin = Origin { is_cut, ..Origin::default() };
                     self.layer(bytes, origin, Some(layer), depth)
@@ -811,7 +914,7 @@ impl<'w> Walk<'w> {
                     ControlFlow::Break(())
                 }
             };
-            self.path.pop();
+            self.ascend();
             flow?;
         }
         ControlFlow::Continue(())

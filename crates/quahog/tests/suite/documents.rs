@@ -12,7 +12,7 @@ fn database() -> Folder {
 
 /// A compound file with one stream of at least 4,096 bytes, whose sectors lie
 /// in a row.
-fn compound(name: &str, stream: &[u8]) -> Vec<u8> {
+pub(crate) fn compound(name: &str, stream: &[u8]) -> Vec<u8> {
     let mut stream = stream.to_vec();
     stream.resize(stream.len().max(4096).next_multiple_of(512), 0);
     let n_sectors = stream.len() / 512;

@@ -18,7 +18,7 @@ fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A zip whose only member is said to be encrypted, in both headers.
-fn encrypted_zip() -> Vec<u8> {
+pub(crate) fn encrypted_zip() -> Vec<u8> {
     let mut archive = zip(&[("secret.bin", b"stored bytes")]);
     archive[6] |= 1;
     let directory = archive.windows(4).position(|four| four == b"PK\x01\x02").expect("a directory");

@@ -6,6 +6,7 @@ mod certificates;
 mod conformance;
 mod databases;
 mod documents;
+mod evidence;
 mod faults;
 mod incidents;
 mod lists;
@@ -16,6 +17,7 @@ mod programs;
 mod publish;
 mod real;
 mod regressions;
+mod tree;
 mod trust;
 
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use quahog_testkit::builders::exe::{
 
 use crate::{Folder, live, names, scan_all};
 
-fn program(text: &[u8]) -> Vec<u8> {
+pub(crate) fn program(text: &[u8]) -> Vec<u8> {
     let section = PeSection { address: 0x1000, memory_len: 9, offset: 0x400, len: 0x200 };
     let mut pe = Pe { entry: 0x1000, sections: vec![section], len: 0x600, ..Pe::default() };
     pe.place(0x400, text);
