@@ -115,7 +115,7 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 /// Options whose feature has still to be built.
-const NOT_BUILT: &[&str] = &["max-ziptypercg", "tree"];
+const NOT_BUILT: &[&str] = &["max-ziptypercg"];
 
 /// Options of clamscan that quahog will not have.
 const NOT_PLANNED: &[&str] = &[

@@ -54,7 +54,7 @@ pub(super) fn is_wanted(outcome: &Outcome, options: &Options) -> bool {
         }
         What::Empty | What::Passed(_) => !options.infected,
         // The line on standard error has said it; a reader of JSON needs it too.
-        What::Failed(_) => options.json,
+        What::Failed(_) => options.is_json(),
     }
 }
 

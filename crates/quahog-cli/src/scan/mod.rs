@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
     let mut result = run.all(paths, &Live::new(engine));
     run.console.end();
     run.totals.directories = result.as_ref().map_or(0, |directories| *directories);
-    if result.is_ok() && !options.no_summary && !options.json {
+    if result.is_ok() && !options.no_summary && !options.is_json() {
         let summary = lines::summary(&run.totals, known, fingerprint, started);
         result = run.result(&summary, true).map(|()| run.totals.directories);
     }
@@ -155,7 +155,7 @@ impl Run<'_> {
 
     /// With `-v`, says whose turn it is.
     fn announce(&mut self, name: &Name) -> anyhow::Result<()> {
-        if self.options.verbose && !self.options.json {
+        if self.options.verbose && !self.options.is_json() {
             self.result(&format!("Scanning {}", escape(name.shown())), true)?;
         }
         Ok(())
@@ -175,7 +175,7 @@ impl Run<'_> {
         if !lines::is_wanted(outcome, self.options) {
             return Ok(());
         }
-        if self.options.json {
+        if self.options.is_json() {
             return self.result(&json::line(outcome), false);
         }
         for line in lines::of(outcome) {

@@ -66,7 +66,12 @@ pub(crate) struct Options {
     pub(super) verbose: bool,
     /// Print one JSON object a line for each path, and no summary
     #[arg(long, help_heading = "Output")]
-    pub(super) json: bool,
+    json: bool,
+    /// As --json, with the tree of the objects in each file: their names, types,
+    /// sizes and digests, and what is odd about them. Looks for all matches, so
+    /// that the tree is whole
+    #[arg(long, help_heading = "Output")]
+    tree: bool,
     /// Exit with 2 instead of 0 if something was not looked at
     #[arg(long, help_heading = "Output")]
     pub(super) fail_incomplete: bool,
@@ -314,10 +319,16 @@ enum Assume {
 }
 
 impl Options {
+    /// Whether the result is JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.json || self.tree
+    }
+
     /// What the library is asked to do.
     pub(super) fn settings(&self) -> Settings {
         let mut settings = Settings::default();
-        settings.all_matches = self.looking.allmatch;
+        settings.all_matches = self.looking.allmatch || self.tree;
+        settings.tree = self.tree;
         settings.input = match self.looking.assume {
             Some(Assume::Mail) => Input::Message,
             None => Input::Any,

@@ -230,6 +230,65 @@ fn json_is_one_object_for_each_path() {
 }
 
 #[test]
+fn json_has_the_evidence() {
+    let folder = Folder::with_database();
+    let mail = "Subject: x\nContent-Type: text/plain; name=\"a.pdf.exe\"\n\
+                Content-Transfer-Encoding: base64\n\naGVsbG8gd29ybGQ=\n";
+    folder.write("mail", mail);
+    let done = folder.quahog("scan -d db --json mail in/clean.txt");
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    let objects: Vec<Value> =
+        done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let expected = serde_json::json!([
+        {"kind": "double-extension", "object": "a.pdf.exe"},
+        {"kind": "type-mismatch", "object": "a.pdf.exe"},
+    ]);
+    assert_eq!((&objects[0]["evidence"], &objects[0]["n_evidence"]), (&expected, &2.into()));
+    assert_eq!(objects[0]["verdict"], "clean");
+    assert!(objects[0].get("tree").is_none());
+    assert_eq!(
+        (&objects[1]["evidence"], &objects[1]["n_evidence"]),
+        (&Value::Array(vec![]), &0.into())
+    );
+}
+
+#[test]
+fn the_tree_is_json_of_every_object() {
+    let folder = Folder::with_database();
+    let mail = "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n\
+                --b\nContent-Type: text/plain\n\nhere is alpha\n\
+                --b\nContent-Type: text/plain; name=\"a.pdf.exe\"\n\
+                Content-Transfer-Encoding: base64\n\naGVsbG8gd29ybGQ=\n--b--\n";
+    folder.write("mail", mail);
+    let done = folder.quahog("scan -d db --tree mail nowhere");
+    assert_eq!(done.code, Some(1), "{}", done.err);
+    let lines = done.lines();
+    assert_eq!(lines.len(), 2);
+    let object: Value = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!((&object["path"], &object["verdict"]), (&"mail".into(), &"infected".into()));
+    let tree = &object["tree"];
+    assert_eq!((&tree["type"], &tree["size"]), (&"CL_TYPE_MAIL".into(), &mail.len().into()));
+    assert!(tree.get("name").is_none());
+    // What is found first does not keep the rest from being told.
+    let [text, program] = &tree["children"].as_array().unwrap()[..] else { panic!("{tree}") };
+    assert_eq!(text["type"], "CL_TYPE_TEXT_ASCII");
+    assert_eq!(text["declared"], "text/plain");
+    let expected = serde_json::json!({
+        "name": "a.pdf.exe",
+        "type": "CL_TYPE_TEXT_ASCII",
+        "declared": "text/plain",
+        "size": 11,
+        "md5": "5eb63bbbe01eeed093cb22bb8f5acdc3",
+        "sha1": "2aae6c35c94fcfb415dbe95f408b9ce91ee846ed",
+        "sha256": "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9",
+        "flags": ["double-extension", "type-mismatch"],
+        "missing": [],
+        "children": [],
+    });
+    assert_eq!(program, &expected);
+}
+
+#[test]
 fn a_reader_that_went_away_is_no_reason_to_panic() {
     let folder = Folder::with_database();
     for (line, code) in [("scan -d db in", 1), ("scan -d db in/clean.txt", 2), ("check db", 2)] {
