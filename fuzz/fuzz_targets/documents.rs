@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use libfuzzer_sys::fuzz_target;
-use quahog_content::{Budget, Format, Limits, open, untyped};
+use quahog_content::{Budget, Format, Limits, open};
 
 const FORMATS: [Format; 11] = [
     Format::ActiveMime,
@@ -38,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
         n_parts += 1;
         total += found.len();
         // One level further down, under the same budget.
-        if let Some(inner) = untyped(found) {
+        if let Some(inner) = Format::recognize(found) {
             let _ = open(inner, found, &budget, &mut |_| ControlFlow::Continue(()));
         }
         ControlFlow::Continue(())

@@ -1,6 +1,6 @@
 //! Calendars and address cards: attachments in base64.
 
-use quahog_content::{Format, untyped};
+use quahog_content::Format;
 
 use super::{part_of, parts};
 
@@ -26,8 +26,8 @@ fn attachments_are_decoded() {
 
 #[test]
 fn they_are_told_by_their_first_line() {
-    assert_eq!(untyped(&sample()), Some(Format::Calendar));
-    assert_eq!(untyped(b"\xef\xbb\xbf\r\nbegin:vcard\r\n"), Some(Format::Calendar));
-    assert_eq!(untyped(b"ActiveMime\0"), Some(Format::ActiveMime));
-    assert_eq!(untyped(b"BEGIN:VC"), None);
+    assert_eq!(Format::recognize(&sample()), Some(Format::Calendar));
+    assert_eq!(Format::recognize(b"\xef\xbb\xbf\r\nbegin:vcard\r\n"), Some(Format::Calendar));
+    assert_eq!(Format::recognize(b"ActiveMime\0"), Some(Format::ActiveMime));
+    assert_eq!(Format::recognize(b"BEGIN:VC"), None);
 }

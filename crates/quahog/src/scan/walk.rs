@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 
 use quahog_content::damage::{self, Picture};
 use quahog_content::text::{html, links, plain};
-use quahog_content::{Ambiguity, Budget, Format, Part, Shortfall, open, untyped};
+use quahog_content::{Ambiguity, Budget, Format, Part, Shortfall, Switch, open};
 use quahog_engine::explain::Explanation;
 use quahog_engine::{
     Engine, Hit, Inside, Interrupted, Layer, Link, LinkKind, LinkOptions, Look, MIN_LAYER, Meter,
@@ -1029,57 +1029,35 @@ impl<'w> Walk<'w> {
     /// Whether and how a layer of this type is opened.
     fn format(&self, file_type: FileType, bytes: &[u8]) -> Opening {
         use FileType as F;
-        let when = |on: bool, format| if on { Opening::Yes(format) } else { Opening::No };
         let missing_when = |on: bool| if on { Opening::Unsupported } else { Opening::No };
         match file_type {
-            F::MAIL | F::MHTML => when(self.settings.mail, Format::Mail),
-            F::ZIP | F::ZIPSFX | F::OOXML_WORD | F::OOXML_PPT | F::OOXML_XL | F::OOXML_HWP => {
-                when(self.settings.archives, Format::Zip)
-            }
-            F::ALZ => when(self.settings.archives, Format::Alz),
-            F::ARJ | F::ARJSFX => when(self.settings.archives, Format::Arj),
-            F::BZ => when(self.settings.archives, Format::Bzip2),
-            F::CPIO_CRC | F::CPIO_NEWC | F::CPIO_ODC | F::CPIO_OLD => {
-                when(self.settings.archives, Format::Cpio)
-            }
-            F::EGG | F::EGGSFX => when(self.settings.archives, Format::Egg),
-            F::GZ => when(self.settings.archives, Format::Gzip),
-            F::ISHIELD_MSI => when(self.settings.archives, Format::InstallShield),
-            F::ISO9660 => when(self.settings.archives, Format::Iso),
-            F::LHA_LZH => when(self.settings.archives, Format::Lha),
-            F::MSCAB | F::CABSFX => when(self.settings.archives, Format::Cabinet),
-            F::MSCHM => when(self.settings.archives, Format::Chm),
-            F::MSSZDD => when(self.settings.archives, Format::Szdd),
-            F::OLD_TAR | F::POSIX_TAR => when(self.settings.archives, Format::Tar),
-            F::RAR | F::RARSFX => when(self.settings.archives, Format::Rar),
-            F::SEVENZ | F::SEVENZSFX => when(self.settings.archives, Format::SevenZ),
-            F::SIS => when(self.settings.archives, Format::Sis),
-            F::XAR => when(self.settings.archives, Format::Xar),
-            F::XZ => when(self.settings.archives, Format::Xz),
             F::APM | F::DMG | F::GPT | F::MBR | F::UDF => missing_when(self.settings.archives),
-            F::BINHEX => when(self.settings.mail, Format::BinHex),
-            F::TNEF => when(self.settings.mail, Format::Tnef),
-            F::UUENCODED => when(self.settings.mail, Format::Uuencode),
             F::HWP3 => missing_when(self.settings.hwp3),
-            F::HWPOLE2 | F::MSOLE2 => when(self.settings.ole2, Format::Ole2),
-            F::ONENOTE => when(self.settings.onenote, Format::OneNote),
-            F::PDF => when(self.settings.pdf, Format::Pdf),
-            F::SWF => when(self.settings.swf, Format::Swf),
-            F::XML_HWP | F::XML_WORD | F::XML_XL => {
-                when(self.settings.xml_documents, Format::XmlOffice)
-            }
-            F::RTF => Opening::Yes(Format::Rtf),
             F::CRYPTFF | F::SCRENC => Opening::Unsupported,
-            // For these ClamAV has no type.
-            _ if file_type == F::BINARY_DATA || file_type.is_text() => {
-                match (Format::recognize(bytes), untyped(bytes)) {
-                    (Some(format), _) => when(self.settings.archives, format),
-                    (None, Some(format)) => when(self.settings.mail, format),
-                    (None, None) => Opening::No,
+            // For some ClamAV has no type.
+            _ => match Format::of_type(file_type.name()) {
+                None if file_type == F::BINARY_DATA || file_type.is_text() => {
+                    self.switched(Format::recognize(bytes))
                 }
-            }
-            _ => Opening::No,
+                format => self.switched(format),
+            },
         }
+    }
+
+    /// Leaves closed what the settings leave closed.
+    fn switched(&self, format: Option<Format>) -> Opening {
+        let Some(format) = format else { return Opening::No };
+        let on = match format.switch() {
+            Switch::Always => true,
+            Switch::Archive => self.settings.archives,
+            Switch::Mail => self.settings.mail,
+            Switch::Ole2 => self.settings.ole2,
+            Switch::OneNote => self.settings.onenote,
+            Switch::Pdf => self.settings.pdf,
+            Switch::Swf => self.settings.swf,
+            Switch::XmlDocuments => self.settings.xml_documents,
+        };
+        if on { Opening::Yes(format) } else { Opening::No }
     }
 }
 

@@ -12,6 +12,7 @@ mod incidents;
 mod lists;
 mod live;
 mod malformed;
+mod manual;
 mod messages;
 mod programs;
 mod publish;
