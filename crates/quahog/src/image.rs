@@ -1,6 +1,6 @@
 //! Engine images: compiled signatures as a file.
 //!
-//! [`write`] puts the image of a segment in place, [`open_file`] opens one and
+//! [`write()`] puts the image of a segment in place, [`open_file`] opens one and
 //! [`read`] reads it. A program that may map files maps what `open_file` gives
 //! and hands the bytes to [`Segment::open`]: the tables are then used where they
 //! lie, so a scanner starts in milliseconds, and all that use the file share one
