@@ -16,6 +16,7 @@ mod programs;
 mod publish;
 mod real;
 mod regressions;
+mod thresholds;
 mod trust;
 
 use std::path::{Path, PathBuf};
