@@ -79,8 +79,15 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
             container = container.copying(&bytes);
             continue;
         }
-        let lines = Lines::new(&bytes).filter(|line| !line.is_blank() && !line.is_comment());
-        n_signatures += lines.count();
+        n_signatures += match Format::from_file_name(&name) {
+            Some(format) if !format.is_counted() => 0,
+            // Of bytecode a file is one, and so is a catalogue.
+            Some(Format::Cbc | Format::Cat) => 1,
+            _ => {
+                let lines = Lines::new(&bytes);
+                lines.filter(|line| !line.is_blank() && !line.is_comment()).count()
+            }
+        };
         n_members += 1;
         container = container.member(&name, &bytes);
     }
@@ -93,6 +100,8 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
         Some(keys) => container.cvd(keys),
     };
     let file = file.with_context(named)?;
+    // Its members are unpacked again below.
+    drop(container);
     console.end();
 
     // What we could not read ourselves is not written.

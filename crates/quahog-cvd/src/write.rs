@@ -21,8 +21,9 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
+use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use md5::Md5;
 use sha2::{Digest, Sha256};
@@ -180,7 +181,7 @@ impl Builder {
     ///
     /// [`WriteError`] if what was collected cannot be written.
     pub fn cud(&self) -> Result<Vec<u8>, WriteError> {
-        let payload = gzip(&self.tar(&self.info()?))?;
+        let payload = gzip(|to| self.tar(&self.info()?, to).map_err(|_| WriteError::Gzip))?;
         let md5: [u8; 16] = Md5::digest(&payload).into();
         self.file(&hex(&md5), "X", &payload)
     }
@@ -191,7 +192,8 @@ impl Builder {
     ///
     /// [`WriteError`] if what was collected cannot be written.
     pub fn cvd(&self, keys: &SigningKeys) -> Result<Vec<u8>, WriteError> {
-        let payload = gzip(&self.tar(&self.signed_info(keys)?))?;
+        let info = self.signed_info(keys)?;
+        let payload = gzip(|to| self.tar(&info, to).map_err(|_| WriteError::Gzip))?;
         let md5: [u8; 16] = Md5::digest(&payload).into();
         self.file(&hex(&md5), &keys.sign_payload(&md5), &payload)
     }
@@ -203,7 +205,10 @@ impl Builder {
     ///
     /// [`WriteError`] if what was collected cannot be written.
     pub fn cld(&self, keys: &SigningKeys) -> Result<Vec<u8>, WriteError> {
-        self.file("X", "X", &self.tar(&self.signed_info(keys)?))
+        let mut payload = Vec::new();
+        // A vector takes everything.
+        let _ = self.tar(&self.signed_info(keys)?, &mut payload);
+        self.file("X", "X", &payload)
     }
 
     /// Header and payload.
@@ -258,14 +263,10 @@ impl Builder {
     }
 
     /// `COPYING`, `.info`, members; no end-of-archive blocks.
-    fn tar(&self, info: &str) -> Vec<u8> {
-        let mut tar = Vec::new();
-        tar_entry(&mut tar, COPYING, &self.copying);
-        tar_entry(&mut tar, &format!("{}.info", self.database), info.as_bytes());
-        for (name, bytes) in &self.members {
-            tar_entry(&mut tar, name, bytes);
-        }
-        tar
+    fn tar(&self, info: &str, to: &mut impl io::Write) -> io::Result<()> {
+        tar_entry(to, COPYING, &self.copying)?;
+        tar_entry(to, &format!("{}.info", self.database), info.as_bytes())?;
+        self.members.iter().try_for_each(|(name, bytes)| tar_entry(to, name, bytes))
     }
 }
 
@@ -282,7 +283,7 @@ pub fn cdiff(
 ) -> Result<Vec<u8>, WriteError> {
     let text = script.text();
     let mut file = format!("ClamAV-Diff:{version}:{}:", text.len()).into_bytes();
-    file.extend_from_slice(&gzip(text)?);
+    file.extend_from_slice(&gzip(|to| to.write_all(text).map_err(|_| WriteError::Gzip))?);
     let dsig = keys.map(|keys| keys.sign_cdiff(&file).into_bytes());
     file.push(b':');
     file.extend_from_slice(dsig.as_deref().unwrap_or(trust::UNSIGNED));
@@ -303,11 +304,10 @@ pub(crate) fn cld_of(info_name: &str, files: &Files) -> Result<Vec<u8>, Error> {
     let bytes: usize = files.values().map(|file| file.len() + 2 * BLOCK).sum();
     file.reserve_exact(HEADER_LEN + bytes - line);
     file.resize(HEADER_LEN, b' ');
-    tar_entry(&mut file, COPYING, copying);
-    tar_entry(&mut file, info_name, info);
-    for (name, bytes) in files.iter().filter(|(name, _)| ![COPYING, info_name].contains(&&***name))
-    {
-        tar_entry(&mut file, name, bytes);
+    let others = files.iter().filter(|(name, _)| ![COPYING, info_name].contains(&&***name));
+    let others = others.map(|(name, bytes)| (&**name, bytes));
+    for (name, bytes) in [(COPYING, copying), (info_name, info)].into_iter().chain(others) {
+        let _ = tar_entry(&mut file, name, bytes); // a vector takes everything
     }
     Ok(file)
 }
@@ -337,7 +337,7 @@ pub enum WriteError {
 
 /// Appends one file in the old form of the genuine containers: no `ustar`
 /// magic, no mode, owner or time, and a size without leading zeros.
-fn tar_entry(tar: &mut Vec<u8>, name: &str, bytes: &[u8]) {
+fn tar_entry(to: &mut impl io::Write, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut block = [0; BLOCK];
     fill(&mut block[NAME], name);
     fill(&mut block[SIZE], &format!("{:o}", bytes.len()));
@@ -345,9 +345,9 @@ fn tar_entry(tar: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
     block[CHECKSUM].fill(0);
     fill(&mut block[CHECKSUM], &format!("{sum:06o}"));
-    tar.extend_from_slice(&block);
-    tar.extend_from_slice(bytes);
-    tar.resize(tar.len().next_multiple_of(BLOCK), 0);
+    to.write_all(&block)?;
+    to.write_all(bytes)?;
+    to.write_all(&[0; BLOCK][..bytes.len().next_multiple_of(BLOCK) - bytes.len()])
 }
 
 /// Writes `text` at the start of a field, which must be longer.
@@ -357,12 +357,15 @@ fn fill(field: &mut [u8], text: &str) {
     }
 }
 
-/// One gzip member without a time, as the genuine ones are.
-fn gzip(bytes: &[u8]) -> Result<Vec<u8>, WriteError> {
+/// One gzip member without a time, as the genuine ones are, of what `fill` writes:
+/// a database is never there as a whole archive beside its members.
+fn gzip(
+    fill: impl FnOnce(&mut GzEncoder<Vec<u8>>) -> Result<(), WriteError>,
+) -> Result<Vec<u8>, WriteError> {
     const UNIX: u8 = 3;
     let mut encoder =
         GzBuilder::new().operating_system(UNIX).write(Vec::new(), Compression::best());
-    encoder.write_all(bytes).map_err(|_| WriteError::Gzip)?;
+    fill(&mut encoder)?;
     encoder.finish().map_err(|_| WriteError::Gzip)
 }
 
@@ -418,7 +421,7 @@ mod tests {
     #[test]
     fn a_tar_header_looks_as_in_genuine_files() {
         let mut tar = Vec::new();
-        tar_entry(&mut tar, "mini.ndb", &[b'x'; 38]);
+        tar_entry(&mut tar, "mini.ndb", &[b'x'; 38]).expect("a vector takes everything");
         assert_eq!(tar.len(), 1024);
         assert_eq!(tar[..9], *b"mini.ndb\0");
         assert_eq!(tar[124..127], *b"46\0");

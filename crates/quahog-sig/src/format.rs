@@ -157,6 +157,13 @@ impl Format {
         matches!(self, Hdu | Hsu | Ldu | Mdu | Msu | Ndu)
     }
 
+    /// Whether its lines stand in the count of a container's header: all but
+    /// what says how to look, and not what to find (sigtool 1.4.6, `--build`).
+    pub fn is_counted(self) -> bool {
+        use Format::{Cfg, Ftm, Ign, Ign2, Pwdb, Wdb};
+        !matches!(self, Cfg | Ftm | Ign | Ign2 | Pwdb | Wdb)
+    }
+
     /// Whether a file is read as a whole, by
     /// [`SetBuilder::document`](crate::SetBuilder::document), and not line by
     /// line.

@@ -39,10 +39,26 @@ pub fn trust_store() -> TrustStore {
     TrustStore::empty().with(source.overriding(true))
 }
 
-/// A container to be, of version 1 and the build time 1700000000.
+/// A container to be, of version 1 and the build time 1700000000. It claims as
+/// many signatures as there are lines in its members of signatures.
 pub fn builder(database: &str, members: &[(&str, &[u8])]) -> Builder {
     let builder = Builder::new(database).builder("testkit").build_time(1_700_000_000);
+    let counted = members.iter().map(|(name, bytes)| count(name, bytes)).sum();
+    let builder = builder.signatures(counted);
     members.iter().fold(builder, |builder, (name, bytes)| builder.member(name, bytes))
+}
+
+/// The signatures in a member, as sigtool counts them.
+fn count(name: &str, bytes: &[u8]) -> u32 {
+    match name.rsplit('.').next() {
+        Some("cfg" | "ftm" | "ign" | "ign2" | "pwdb" | "wdb") => 0,
+        Some("cbc") => 1,
+        _ => {
+            let lines = bytes.split(|&b| b == b'\n');
+            let said = |line: &&[u8]| !line.trim_ascii().is_empty() && line.first() != Some(&b'#');
+            u32::try_from(lines.filter(said).count()).unwrap_or(u32::MAX)
+        }
+    }
 }
 
 /// An unsigned container with these members, for a file `<database>.cud`.

@@ -1,5 +1,6 @@
 //! Opening files: regular ones only, and never waiting for one.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,62 @@ pub(super) fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
     }
     paths.sort_unstable();
     Ok(paths)
+}
+
+/// Hands over the file that a path names, or the files in the folder that it
+/// names, of those that are `wanted`; the flag says that it was named itself.
+///
+/// An updater may replace `daily.cvd` by `daily.cld` between the listing and the
+/// opening, and then neither would be read. So when a listed file is gone, the
+/// folder is listed again, and what is new is handed over, too. If files vanish
+/// again and again, they are handed over as such: they cannot be read.
+pub(super) fn each(
+    path: &Path,
+    wanted: impl Fn(&Path) -> bool,
+    mut take: impl FnMut(Opened, bool),
+) -> io::Result<()> {
+    if !fs::metadata(path)?.is_dir() {
+        if wanted(path) {
+            take(open(path), true);
+        }
+        return Ok(());
+    }
+    let mut taken = HashSet::new();
+    for listing in 1..=LISTINGS {
+        let mut any_gone = false;
+        for file in list(path)? {
+            if !wanted(&file) || taken.contains(&file) {
+                continue;
+            }
+            let mut opened = open(&file);
+            if opened.is_gone() {
+                any_gone = true;
+                if listing < LISTINGS {
+                    continue;
+                }
+                let error = io::Error::other("vanished while the folder was read");
+                opened.result = Err(NotRead::Io(error));
+            }
+            take(opened, false);
+            taken.insert(file);
+        }
+        if !any_gone {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// How often a folder is listed from which files vanish.
+const LISTINGS: usize = 4;
+
+impl Opened {
+    /// Whether there is nothing any more of this name, not even a link to nowhere.
+    fn is_gone(&self) -> bool {
+        let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        matches!(&self.result, Err(NotRead::Io(error)) if is_missing(error))
+            && fs::symlink_metadata(&self.path).is_err_and(|error| is_missing(&error))
+    }
 }
 
 pub(super) fn open(path: &Path) -> Opened {
@@ -106,4 +163,97 @@ fn open_nonblocking(path: &Path, follow: bool) -> io::Result<File> {
         return Err(io::Error::other("a link"));
     }
     File::open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let name = format!("quahog-files-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).expect("a temporary folder");
+            Folder(path)
+        }
+
+        fn write(&self, name: &str) {
+            fs::write(self.0.join(name), name).expect("a file");
+        }
+
+        fn remove(&self, name: &str) {
+            fs::remove_file(self.0.join(name)).expect("the file");
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            // A leftover in the temporary folder hurts nobody.
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// X16: a file that gave way to another while the folder was read.
+    #[test]
+    fn a_listed_file_that_vanished_leads_to_another_look() {
+        let folder = Folder::new("another");
+        ["a.ndb", "daily.cvd", "x.ndb"].iter().for_each(|name| folder.write(name));
+        let mut seen = Vec::new();
+        let take = |opened: Opened, named: bool| {
+            if opened.name == "a.ndb" {
+                folder.remove("daily.cvd");
+                folder.write("daily.cld");
+            }
+            assert!(!named && opened.result.is_ok(), "{}", opened.name);
+            seen.push(opened.name);
+        };
+        each(&folder.0, |_| true, take).expect("a folder");
+        assert_eq!(seen, ["a.ndb", "x.ndb", "daily.cld"], "each once, and the new one");
+    }
+
+    /// X16: files that vanish whenever they are listed.
+    #[test]
+    fn files_that_never_stay_are_unreadable_in_the_end() {
+        let folder = Folder::new("never");
+        folder.write("0.ndb");
+        folder.write("9.ndb");
+        let mut lost = Vec::new();
+        let mut n_taken = 0;
+        let take = |opened: Opened, _: bool| {
+            n_taken += 1;
+            match opened.result {
+                // The one that was listed after it goes, and two more come.
+                Ok(_) => {
+                    folder.remove(&format!("{}.ndb", 10 - n_taken));
+                    folder.write(&format!("{n_taken}.ndb"));
+                    folder.write(&format!("{}.ndb", 9 - n_taken));
+                }
+                Err(NotRead::Io(error)) => lost.push((opened.name, error.to_string())),
+                Err(NotRead::Irregular) => panic!("{}", opened.name),
+            }
+        };
+        each(&folder.0, |_| true, take).expect("a folder");
+        let [(name, error)] = &lost[..] else { panic!("{lost:?}") };
+        assert_eq!(
+            (name.as_str(), error.as_str()),
+            ("6.ndb", "vanished while the folder was read")
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nowhere_is_there_and_stays() {
+        let folder = Folder::new("link");
+        std::os::unix::fs::symlink("nowhere", folder.0.join("x.ndb")).expect("a link");
+        let mut n_taken = 0;
+        let missing = |opened: Opened, _: bool| {
+            n_taken += 1;
+            let Err(NotRead::Io(error)) = opened.result else { panic!("{}", opened.name) };
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        };
+        each(&folder.0, |_| true, missing).expect("a folder");
+        assert_eq!(n_taken, 1);
+    }
 }

@@ -22,6 +22,7 @@ use super::{
 };
 
 /// Text to be read line by line.
+#[derive(Clone)]
 pub(super) struct Text {
     /// `file` or `container/member`.
     pub(super) name: String,
@@ -32,6 +33,7 @@ pub(super) struct Text {
 }
 
 /// A file on its way.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) report: FileReport,
     pub(super) official: bool,
@@ -54,18 +56,68 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
     let mut sources = Vec::new();
     for path in &config.paths {
         let io = |error| LoadError::Io { path: path.clone(), error };
-        let listed = files::list(path).map_err(io)?;
-        let named = listed.as_slice() == [path.clone()];
-        for file in listed {
-            let opened = files::open(&file);
-            if named && let Err(NotRead::Io(error)) = opened.result {
-                return Err(LoadError::Io { path: file, error });
-            }
-            sources.extend(source(config, opened, named));
-        }
+        let begin = sources.len();
+        let mut unread = None;
+        files::each(
+            path,
+            |_| true,
+            |opened, named| match opened.result {
+                Err(NotRead::Io(error)) if named => unread = Some(error),
+                _ => sources.extend(source(config, opened, named)),
+            },
+        )
+        .and_then(|()| unread.map_or(Ok(()), Err))
+        .map_err(io)?;
+        // What came while the folder was read stands where it always would.
+        sources[begin..].sort_by(|a, b| a.report.path.cmp(&b.report.path));
     }
     choose(&mut sources);
 
+    let mut of_refused = Vec::new();
+    loop {
+        // Without thresholds each text goes when it was read.
+        let again = config.enforced.then(|| sources.clone());
+        let (signatures, mut report, any_text) = admit_all(config, sources)?;
+        sources = again.unwrap_or_default();
+        let mut any_broken = false;
+        for (source, file) in sources.iter_mut().zip(&report.files) {
+            let Outcome::Loaded { trust, .. } = &file.outcome else { continue };
+            let is_signed = *trust != Trusted::Unsigned;
+            if let Err(broken) = config.thresholds.judge(is_signed, &file.counts()) {
+                any_broken = true;
+                let is_here = |d: &&Diagnostic| file.members.iter().any(|m| m.name == d.source);
+                of_refused.extend(report.diagnostics.iter().filter(is_here).cloned());
+                source.refuse(broken.to_string());
+            }
+        }
+        if any_broken {
+            continue;
+        }
+        of_refused.into_iter().for_each(|diagnostic| report.keep(diagnostic));
+        if !any_text {
+            let paths = config.paths.clone();
+            return Err(LoadError::Nothing { paths, report: Box::new(report) });
+        }
+        return Ok((signatures, report));
+    }
+}
+
+impl Source {
+    /// Takes nothing of it.
+    fn refuse(&mut self, reason: String) {
+        self.report.outcome = Outcome::Refused { reason, replaced: false };
+        self.report.taken = None;
+        self.texts.clear();
+        self.events.clear();
+    }
+}
+
+/// Admits all that is not refused: signatures, what became of each file, and
+/// whether there was any text.
+fn admit_all(
+    config: &Config,
+    sources: Vec<Source>,
+) -> Result<(SignatureSet, LoadReport, bool), LoadError> {
     let mut ignore = IgnoreList::default();
     let ignores = |text: &&Text| text.format.is_some_and(|f| f.grammar() == Grammar::Ignore);
     for source in &sources {
@@ -106,13 +158,10 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
             let file = file.path.display().to_string();
             return Err(LoadError::StrictFile { file, reason: reason.clone() });
         }
+        report.note(&file, &config.thresholds);
         report.files.push(file);
     }
-    if !any_text {
-        let paths = config.paths.clone();
-        return Err(LoadError::Nothing { paths, report: Box::new(report) });
-    }
-    Ok((builder.finish(), report))
+    Ok((builder.finish(), report, any_text))
 }
 
 /// Lines that say something.
@@ -401,6 +450,14 @@ pub(super) fn admit(
         return Ok(counts);
     }
     builder.source(&text.name, official);
+    if text.bytes.starts_with(b"\xef\xbb\xbf") {
+        report.tell(Event::ByteOrderMark { source: text.name.clone() });
+    }
+    // In a loose file it is the same to everybody.
+    let is_packed = text.name.contains('/');
+    if is_packed && !format.is_document() && text.bytes.last().is_some_and(|&b| b != b'\n') {
+        report.tell(Event::OpenEnd { source: text.name.clone() });
+    }
     if format.grammar() == Grammar::Ioc {
         let name = text.name.rsplit('/').next().unwrap_or_default();
         for (number, line) in ioc::lines(name, &text.bytes) {

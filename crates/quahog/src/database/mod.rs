@@ -15,6 +15,7 @@ mod load;
 mod machine;
 pub(crate) mod parts;
 mod report;
+mod thresholds;
 
 mod decode;
 mod publish;
@@ -28,6 +29,7 @@ use quahog_engine::{BuildError, Segment};
 use quahog_sig::{Format, Lines, Programs, PuaFilter, SetBuilder, SignatureSet};
 
 pub(crate) use files::open_quietly;
+pub(crate) use thresholds::exceeds;
 
 pub use decode::{Decoded, decode, guess_format};
 pub use keys::{read_anchors, read_source};
@@ -36,6 +38,7 @@ pub use report::{
     Counts, Event, FileReport, LoadError, LoadReport, MemberReport, Outcome, RefusedForCost,
     Trusted,
 };
+pub use thresholds::{Broken, Thresholds};
 pub use versions::{Replayed, Seen, Taken, Versions};
 
 /// What to load, and how strictly.
@@ -44,6 +47,8 @@ pub struct Config {
     pub(crate) paths: Vec<PathBuf>,
     pub(crate) pua: PuaFilter,
     pub(crate) strict: bool,
+    pub(crate) thresholds: Thresholds,
+    pub(crate) enforced: bool,
     pub(crate) phishing_signatures: bool,
     pub(crate) programs: Programs,
     pub(crate) official_only: bool,
@@ -80,6 +85,8 @@ impl Config {
             paths: paths.into_iter().map(Into::into).collect(),
             pua: PuaFilter::default(),
             strict: false,
+            thresholds: Thresholds::default(),
+            enforced: false,
             phishing_signatures: true,
             programs: Programs::default(),
             official_only: false,
@@ -120,6 +127,15 @@ impl Config {
     /// line, a blank line, an empty file. By default a bad line is left out.
     pub fn strict(mut self, strict: bool) -> Config {
         self.strict = strict;
+        self
+    }
+
+    /// Refuses a file of which more is wrong than `thresholds` allow. By default
+    /// no number of bad lines refuses a file: there is nothing else to take in
+    /// its place. [`live`](crate::live) has what was in force before.
+    pub fn thresholds(mut self, thresholds: Thresholds) -> Config {
+        self.thresholds = thresholds;
+        self.enforced = true;
         self
     }
 

@@ -4,7 +4,7 @@
 //! compiles what changed and shares the rest. Ignore lists act across parts:
 //! they are gathered from all of them before one is admitted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use quahog_cvd::Kind;
@@ -38,16 +38,18 @@ pub(crate) struct Part {
     facts: Option<Facts>,
 }
 
-/// The files that the configuration names, and whether each was named itself.
-pub(crate) fn list(config: &Config) -> Result<Vec<(PathBuf, bool)>, LoadError> {
-    let mut all = Vec::new();
+/// Reads the files that the configuration names, of those that may be databases.
+pub(crate) fn read(config: &Config, mut take: impl FnMut(RawPart)) -> Result<(), LoadError> {
     for path in &config.paths {
         let io = |error| LoadError::Io { path: path.clone(), error };
-        let listed = files::list(path).map_err(io)?;
-        let named = listed.as_slice() == [path.clone()];
-        all.extend(listed.into_iter().map(|file| (file, named)));
+        let mut raws = Vec::new();
+        let hold = |opened, named| raws.push(RawPart { opened, named });
+        files::each(path, RawPart::is_candidate, hold).map_err(io)?;
+        // What came while the folder was read stands where it always would.
+        raws.sort_by(|a, b| a.path().cmp(b.path()));
+        raws.into_iter().for_each(&mut take);
     }
-    Ok(all)
+    Ok(())
 }
 
 impl RawPart {
@@ -55,11 +57,6 @@ impl RawPart {
     pub(crate) fn is_candidate(path: &Path) -> bool {
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         Kind::of(&name).is_some() || quahog_sig::Format::from_file_name(&name).is_some()
-    }
-
-    /// Reads a file; never waits for one.
-    pub(crate) fn read(path: &Path, named: bool) -> RawPart {
-        RawPart { opened: files::open(path), named }
     }
 
     /// A file whose bytes are at hand.
@@ -184,12 +181,14 @@ impl Part {
             .programs(config.programs);
         let mut report = LoadReport::default();
         let mut file = self.source.report.clone();
+        report.events.extend(self.source.events.iter().cloned());
         for text in &self.source.texts {
             let counts =
                 load::admit(config, text, self.source.official, &mut builder, &mut report)?;
             let (name, format) = (text.name.clone(), text.format);
             file.members.push(MemberReport { name, format, counts });
         }
+        report.note(&file, &config.thresholds);
         report.files.push(file);
         Ok((builder.finish(), report))
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::thresholds::{Thresholds, exceeds};
 use super::versions::Taken;
 use quahog_cvd::{Header, Trust};
 use quahog_sig::{Admission, Diagnostic, Format, Severity, Skip};
@@ -54,7 +55,8 @@ fn list(paths: &[PathBuf]) -> String {
     names.join(", ")
 }
 
-/// How many diagnostics of one severity are kept in detail, for all files.
+/// How many diagnostics of one severity are kept in detail, for all files, and
+/// how many events that members raise.
 const DETAILED: usize = 100;
 
 /// What was loaded, and what was left out and why.
@@ -104,8 +106,38 @@ impl LoadReport {
     pub(crate) fn join(&mut self, other: LoadReport) {
         self.files.extend(other.files);
         other.diagnostics.into_iter().for_each(|diagnostic| self.keep(diagnostic));
+        self.events.extend(other.events);
         let room = DETAILED.saturating_sub(self.refused.len());
         self.refused.extend(other.refused.into_iter().take(room));
+    }
+
+    /// Notes what a member shows, of which a container may have thousands.
+    pub(crate) fn tell(&mut self, event: Event) {
+        if self.events.len() < DETAILED {
+            self.events.push(event);
+        }
+    }
+
+    /// Notes what the counts of a file show.
+    pub(crate) fn note(&mut self, file: &FileReport, thresholds: &Thresholds) {
+        let Outcome::Loaded { header, .. } = &file.outcome else { return };
+        let name = file.path.file_name().unwrap_or_default();
+        let source = || name.to_string_lossy().into_owned();
+        let counts = file.counts();
+        let (newer, lines) = (counts.newer, counts.said());
+        // A share of three lines says nothing.
+        if newer > thresholds.file_lines && exceeds(newer, lines, thresholds.newer_warn) {
+            self.events.push(Event::Newer { source: source(), newer, lines });
+        }
+        if let Some(header) = header.as_deref().map(Header::signatures) {
+            let counted = |m: &&MemberReport| m.format.is_some_and(Format::is_counted);
+            let found = file.members.iter().filter(counted).map(|m| m.counts.said()).sum::<u64>();
+            let claimed = u64::from(header);
+            let off = found.abs_diff(claimed);
+            if off > thresholds.container_lines && exceeds(off, claimed, thresholds.count_off) {
+                self.events.push(Event::CountOff { source: source(), header, found });
+            }
+        }
     }
 
     pub(crate) fn keep(&mut self, diagnostic: Diagnostic) {
@@ -119,8 +151,24 @@ impl LoadReport {
 
 /// Something that is no error, and that an operator should hear of.
 #[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(tag = "note", rename_all = "kebab-case")]
 pub enum Event {
+    /// A text begins with a byte order mark, which is left out: to ClamAV it is
+    /// part of the first name.
+    ByteOrderMark {
+        /// The file, or `container/member`.
+        source: String,
+    },
+    /// The header of a container counts other signatures than there are.
+    CountOff {
+        /// The file.
+        source: String,
+        /// What the header says.
+        header: u32,
+        /// Lines of signatures in it, whatever became of them.
+        found: u64,
+    },
     /// A database skipped many versions since the last one in force.
     Jump {
         /// Its name.
@@ -129,6 +177,21 @@ pub enum Event {
         from: u32,
         /// The version now.
         to: u32,
+    },
+    /// More than a few lines of a file are for newer engines.
+    Newer {
+        /// The file.
+        source: String,
+        /// Lines that were left out for it.
+        newer: u64,
+        /// Of how many.
+        lines: u64,
+    },
+    /// The last line of a member of a container has no end. It is read; ClamAV
+    /// loses it without a word.
+    OpenEnd {
+        /// `container/member`.
+        source: String,
     },
     /// The publisher recommends a newer engine.
     Outdated {
@@ -163,6 +226,18 @@ pub enum Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Event::ByteOrderMark { source } => {
+                write!(f, "{source} begins with a byte order mark, which ClamAV takes for a name")
+            }
+            Event::CountOff { source, header, found } => {
+                write!(f, "{source} holds {found} signatures, and its header says {header}")
+            }
+            Event::Newer { source, newer, lines } => {
+                write!(f, "{source}: {newer} of {lines} lines are for newer engines")
+            }
+            Event::OpenEnd { source } => {
+                write!(f, "{source}: the last line has no end, and ClamAV loses it")
+            }
             Event::Jump { database, from, to } => {
                 write!(f, "{database} went from version {from} to {to} at once")
             }
@@ -354,6 +429,11 @@ impl Counts {
             Severity::Unknown => self.unknown += 1,
             Severity::Unsupported => self.unsupported += 1,
         }
+    }
+
+    /// Lines that are neither blank nor comments.
+    pub fn said(&self) -> u64 {
+        self.lines.saturating_sub(self.blank).saturating_sub(self.comments)
     }
 
     /// Lines that were meant to be signatures and are none.

@@ -20,7 +20,9 @@ use super::Snapshot;
 use super::config::{AdmissionConfig, Config, CostConfig, RefusedSource, machine_memory};
 use super::event::{Event, Provenance, Refusal};
 use crate::database::parts::{self, Facts, Part, RawPart};
-use crate::database::{Config as Loading, LoadReport, Outcome, RefusedForCost};
+use crate::database::{
+    Config as Loading, Event as Note, LoadReport, Outcome, RefusedForCost, Trusted, exceeds,
+};
 
 /// A source in force: a segment, and what it was made of.
 #[derive(Debug)]
@@ -209,14 +211,8 @@ pub(super) fn build(
     };
     match from {
         From::Files => {
-            let listed = parts::list(&loading);
-            for (path, named) in
-                listed.map_err(|e| whole(Refusal::Load { error: e.to_string() }))?
-            {
-                if RawPart::is_candidate(&path) {
-                    take(RawPart::read(&path, named), &mut opened, &loading);
-                }
-            }
+            parts::read(&loading, |raw| take(raw, &mut opened, &loading))
+                .map_err(|e| whole(Refusal::Load { error: e.to_string() }))?;
         }
         From::Kept(kept) => {
             // Each was chosen and named when it was kept.
@@ -397,14 +393,18 @@ impl Source<'_> {
         let (set, report) = self.within_cost(&config.cost, set, report).map_err(load)?;
         let counts = report.counts();
         let source = file_name(self.part.path());
-        let header = match &self.part.file().outcome {
-            Outcome::Loaded { header, .. } => header.as_deref(),
-            _ => None,
+        let (header, is_signed) = match &self.part.file().outcome {
+            Outcome::Loaded { header, trust } => (header.as_deref(), *trust != Trusted::Unsigned),
+            _ => (None, false),
         };
         let needs = header.map_or(0, quahog_cvd::Header::flevel);
-        let lines = counts.lines - counts.blank - counts.comments;
-        let part_newer = counts.newer as f64 / lines.max(1) as f64;
-        if needs > FLEVEL || part_newer > config.admission.newer_warn {
+        for note in &report.events {
+            // Of these `live` has events of its own.
+            if !matches!(note, Note::Newer { .. } | Note::Outdated { .. } | Note::Stale { .. }) {
+                events.push(Event::Noted { source: source.clone(), note: note.clone() });
+            }
+        }
+        if needs > FLEVEL || exceeds(counts.newer, counts.said(), config.admission.newer_warn) {
             events.push(Event::Newer {
                 source: source.clone(),
                 needs,
@@ -412,8 +412,8 @@ impl Source<'_> {
                 lines: counts.newer,
             });
         }
-        let is_container = header.is_some_and(|header| header.dsig().is_some());
-        let refusal = self.threshold(config, is_container, lines, &counts).or_else(|| {
+        let judged = config.admission.thresholds().judge(is_signed, &counts);
+        let refusal = judged.err().map(Refusal::from).or_else(|| {
             let from = previous?.segment.signatures().len() as u64;
             // What somebody ignores is not lost.
             let to = set.len() as u64 + counts.ignored + counts.refused;
@@ -429,30 +429,6 @@ impl Source<'_> {
             }
             None => Ok((set, report)),
         }
-    }
-
-    fn threshold(
-        &self,
-        config: &Config,
-        is_container: bool,
-        lines: u64,
-        counts: &crate::database::Counts,
-    ) -> Option<Refusal> {
-        let admission = &config.admission;
-        let (least, share) = match is_container {
-            true => (admission.container_lines, admission.container_share),
-            false => (admission.file_lines, admission.file_share),
-        };
-        // Counts of lines are exact in a double.
-        let allowed = least.max((lines as f64 * share) as u64);
-        let lost = counts.malformed + counts.unknown;
-        if lost > allowed || (lost > 0 && lost == lines) {
-            return Some(Refusal::LostLines { lost, lines, allowed: allowed.min(lines) });
-        }
-        let newer = counts.newer;
-        // A share of three lines says nothing.
-        (newer > least && newer as f64 > lines as f64 * admission.newer_refuse)
-            .then_some(Refusal::Outdated { newer, lines })
     }
 
     /// Leaves out what would cost too much, and says why.
@@ -576,8 +552,8 @@ const MIN_IGNORED: u64 = 10;
 
 /// Whether less than the least share is left.
 fn is_shrunk(admission: &AdmissionConfig, from: u64, to: u64) -> bool {
-    // Counts of signatures are exact in a double.
-    (to as f64) < from as f64 * admission.least_kept
+    // Counts of signatures are exact in a double, and their shares nearly so.
+    (to as f64) < from as f64 * admission.least_kept - 1e-6
 }
 
 /// Bytes that an engine takes for each byte of text, at most: a guess on the
@@ -612,8 +588,8 @@ fn stale(config: &Config, sources: &[Arc<InForce>], events: &mut Vec<Event>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let mut newest: Option<(u64, String)> = None;
     for source in sources {
-        if let Outcome::Loaded { header: Some(header), .. } = &source.facts.file.outcome
-            && header.dsig().is_some()
+        if let Outcome::Loaded { header: Some(header), trust } = &source.facts.file.outcome
+            && *trust != Trusted::Unsigned
             && newest.as_ref().is_none_or(|(time, _)| header.build_time() > *time)
         {
             newest = Some((header.build_time(), source.name()));

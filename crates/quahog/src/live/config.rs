@@ -35,6 +35,8 @@ use quahog_sig::PuaFilter;
 use serde::de::{Deserializer, Error as _, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::database::Thresholds;
+
 /// Everything that [`Live::start`](super::Live::start) needs to know.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -121,6 +123,11 @@ pub struct AdmissionConfig {
     /// Above this share it is refused: too little of it would protect.
     #[serde(deserialize_with = "share")]
     pub newer_refuse: f64,
+    /// A container of which the header counts other signatures than there are in
+    /// it raises `Noted` if they differ by more than this share, and by more than
+    /// `container_lines`.
+    #[serde(deserialize_with = "share")]
+    pub count_off: f64,
     /// A source, and the whole, must keep this share of the signatures that
     /// are running: a file that was cut off or emptied is no update.
     #[serde(deserialize_with = "share")]
@@ -270,15 +277,40 @@ impl Default for DatabaseConfig {
 
 impl Default for AdmissionConfig {
     fn default() -> AdmissionConfig {
+        let Thresholds {
+            container_lines,
+            container_share,
+            file_lines,
+            file_share,
+            newer_warn,
+            newer_refuse,
+            count_off,
+        } = Thresholds::default();
         AdmissionConfig {
-            container_lines: 10,
-            container_share: 0.001,
-            file_lines: 10,
-            file_share: 0.01,
-            newer_warn: 0.05,
-            newer_refuse: 0.25,
+            container_lines,
+            container_share,
+            file_lines,
+            file_share,
+            newer_warn,
+            newer_refuse,
+            count_off,
             least_kept: 0.8,
             refused_source: RefusedSource::KeepPrevious,
+        }
+    }
+}
+
+impl AdmissionConfig {
+    /// What a source is judged by on its own.
+    pub(crate) fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            container_lines: self.container_lines,
+            container_share: self.container_share,
+            file_lines: self.file_lines,
+            file_share: self.file_share,
+            newer_warn: self.newer_warn,
+            newer_refuse: self.newer_refuse,
+            count_off: self.count_off,
         }
     }
 }
@@ -435,6 +467,7 @@ impl Config {
             .phishing_signatures(self.database.phishing_signatures)
             .pua(pua)
             .trust(self.database.trust.clone())
+            .thresholds(self.admission.thresholds())
     }
 }
 

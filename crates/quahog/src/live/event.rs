@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::database::{Broken, Event as Note};
+
 /// Is told what happens. Called on the thread on which it happens, so it
 /// should be quick; a panic in it is its own business and stops nothing.
 pub trait Observer: Send + Sync {
@@ -75,6 +77,13 @@ pub enum Event {
         have: u32,
         /// Lines that were left out for it.
         lines: u64,
+    },
+    /// A source was read, and something about it is odd.
+    Noted {
+        /// The file.
+        source: String,
+        /// What.
+        note: Note,
     },
     /// A generation is in force.
     Promoted {
@@ -167,6 +176,7 @@ impl Event {
             Event::FalseAlarm { .. } => "false-alarm",
             Event::Muted { .. } => "muted",
             Event::Newer { .. } => "newer",
+            Event::Noted { .. } => "noted",
             Event::Promoted { .. } => "promoted",
             Event::Refused { .. } => "refused",
             Event::RolledBack { .. } => "rolled-back",
@@ -205,6 +215,7 @@ impl fmt::Display for Event {
                 }
                 Ok(())
             }
+            Event::Noted { note, .. } => f.write_str(&quiet(&note.to_string())),
             Event::Promoted { generation, fingerprint, n_signatures, provenance } => write!(
                 f,
                 "generation {generation} is in force: {n_signatures} signatures, {fingerprint}, \
@@ -372,6 +383,17 @@ pub enum Refusal {
         /// Why.
         error: String,
     },
+}
+
+impl From<Broken> for Refusal {
+    fn from(broken: Broken) -> Refusal {
+        match broken {
+            Broken::LostLines { lost, lines, allowed } => {
+                Refusal::LostLines { lost, lines, allowed }
+            }
+            Broken::Outdated { newer, lines } => Refusal::Outdated { newer, lines },
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

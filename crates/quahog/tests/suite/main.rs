@@ -18,6 +18,7 @@ mod programs;
 mod publish;
 mod real;
 mod regressions;
+mod thresholds;
 mod tree;
 mod trust;
 
