@@ -2,7 +2,7 @@
 //! by hashes of their parts.
 
 use quahog_testkit::builders::exe::{
-    MachO, Pe, PeSection, icon_group, made_up_icon, resources, universal,
+    Import, MachO, Pe, PeSection, icon_group, imports, made_up_icon, resources, universal,
 };
 
 use crate::{Folder, live, names, scan_all};
@@ -164,4 +164,38 @@ fn plain_bytes_are_found_anywhere_in_a_section_of_a_large_program() {
     let mut found = names(&report);
     found.sort_unstable();
     assert_eq!(found, ["Plain.UNOFFICIAL", "Wild.UNOFFICIAL"]);
+}
+
+/// clamscan 1.4.6 computes none for PE32+ that any of our files would have.
+#[test]
+fn imports_of_a_wide_program_have_the_hash_of_a_narrow_one() {
+    // The MD5 of `k.f,k.ord3`, and its length.
+    let live = live(&Folder::of(&[("x.imp", "77b8e6ce2b1e448b964e995609c8872d:10:Imports\n")]));
+    for wide in [false, true] {
+        let tables = imports(0x1000, &[("k.dll", &[Import::Name("f"), Import::Number(3)])], wide);
+        let len = u32::try_from(tables.len()).expect("a short table");
+        let mut directories = [(0, 0); 16];
+        directories[1] = (0x1000, 40);
+        let section = PeSection { address: 0x1000, memory_len: len, offset: 0x400, len };
+        let mut pe = Pe { wide, directories, sections: vec![section], ..Pe::default() };
+        pe.len = 0x400 + tables.len();
+        pe.place(0x400, &tables);
+        assert_eq!(names(&scan_all(&live, &pe.build())), ["Imports.UNOFFICIAL"], "{wide}");
+    }
+}
+
+/// clamscan 1.4.6 gives up such a file whole.
+#[test]
+fn sections_without_sense_do_not_hide_others() {
+    let live = live(&Folder::of(&[("x.ndb", "First:9:S0+0:746f6b656e\n")]));
+    let placed = vec![(0x200, b"token".to_vec())];
+    for sections in [
+        vec![(0, 0x200, 9)],
+        vec![(0, 0x200, 9), (0x100, 0x300, 0xffff_0000)],
+        vec![(0, 0x200, 9), (0x100, 0xffff_ff00, 9)],
+    ] {
+        let (len, placed) = (0x400, placed.clone());
+        let mach_o = MachO { wide: true, big: false, entry: None, sections, len, placed };
+        assert_eq!(names(&scan_all(&live, &mach_o.build())), ["First.UNOFFICIAL"]);
+    }
 }
