@@ -14,8 +14,8 @@ const LONG: usize = 11;
 const SHORT: usize = 4;
 /// Literals are cut to this length.
 const MAX_TEXT: usize = u8::MAX as usize;
-/// Words of the largest filter: 1 MiB stays in the second cache.
-const MAX_FILTER: usize = 1 << (MAX_BITS - 2);
+/// Words of the largest filter: 2 MiB, about what a second cache holds.
+const MAX_FILTER: usize = 1 << (MAX_BITS - 1);
 
 /// What it costs to look for a literal, as places to look at for each byte of
 /// data: how often its grams stand there, and the share of its kind in what
@@ -201,8 +201,9 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
     let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
     list.sort_unstable_by_key(|gram| (gram.hash, gram.text, gram.at));
     let n_different = list.chunk_by(|a, b| a.hash == b.hash).count();
-    // About sixteen bits for each gram, as far as the cache goes.
-    let words = (n_different / 2).next_power_of_two().clamp(256, MAX_FILTER);
+    // Sixty-four bits and more for each gram, as far as the cache goes: then about
+    // one place of a thousand passes without cause.
+    let words = (2 * n_different).next_power_of_two().clamp(256, MAX_FILTER);
     let mut filter = vec![0u32; words];
     for gram in &list {
         let (word, mask) = slot(gram.hash, words.ilog2());
