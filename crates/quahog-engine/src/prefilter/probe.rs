@@ -96,7 +96,8 @@ pub(crate) const MASK: u32 = 2;
 /// bits in it.
 pub(super) fn slot(hash: u32, bits: u32) -> (usize, u32) {
     let mask = 1 << (hash >> MASK & 31) | 1 << (hash >> (MASK + 5) & 31);
-    ((hash >> (32 - bits)) as usize, mask)
+    // A filter of one word, which only a damaged image has, has no bits.
+    (hash.checked_shr(32 - bits).unwrap_or(0) as usize, mask)
 }
 
 impl Probes {
