@@ -10,6 +10,7 @@ mod file_type;
 mod icon;
 pub(crate) mod lists;
 mod offset;
+mod packed;
 pub(crate) mod rows;
 pub(crate) mod set;
 pub(crate) mod subsignature;
