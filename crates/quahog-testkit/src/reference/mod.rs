@@ -667,7 +667,11 @@ fn ndb(line: &str) -> Result<Option<(u32, Rule)>, Reason> {
     };
     let level = |index: usize, default| match levels.get(index) {
         None => Ok(default),
-        Some(text) => number(text).ok_or("functionality level is not a number"),
+        // Levels have no sign (clamscan 1.4.6: 4141634342 is newer than all).
+        Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(text
+            .bytes()
+            .fold(0_i64, |n, digit| n.saturating_mul(10).saturating_add(i64::from(digit - b'0')))),
+        Some(_) => Err("functionality level is not a number"),
     };
     if !(level(0, 0)?..=level(1, i64::MAX)?).contains(&FLEVEL) {
         return Ok(None);
