@@ -437,15 +437,17 @@ impl Engine {
         result
     }
 
+    /// What stands in front of the tables for a target.
+    fn filters(&self, target: Target) -> Option<&Filters> {
+        self.inner.filters[target.index()].as_ref().or(self.inner.filters[0].as_ref())
+    }
+
     /// The literal stage alone, for benches: how many literals of the signatures
     /// for a target stand in a buffer, and what led there. Nothing else is looked
     /// at.
     pub fn literal_stage(&self, target: Target, bytes: &[u8], scratch: &mut Scratch) -> Passed {
         let segments = &self.inner.segments;
-        let own = self.inner.filters[target.index()].as_ref();
-        let Some(filters) = own.or(self.inner.filters[0].as_ref()) else {
-            return Passed::default();
-        };
+        let Some(filters) = self.filters(target) else { return Passed::default() };
         let prefilter = |at: usize| Some(&segments.get(at)?.group(target)?.prefilter);
         let sieve = Sieve { filters, n_segments: segments.len(), prefilter: &prefilter };
         scratch.live.clear();
@@ -489,8 +491,7 @@ impl Engine {
             Scan { segment, at, layer, look, file_size, scratch, meter, hits }.tables()?;
         }
         let target = look.target(layer.file_type()).unwrap_or(Target::ANY);
-        let own = self.inner.filters[target.index()].as_ref();
-        let Some(filters) = own.or(self.inner.filters[0].as_ref()) else { return Ok(()) };
+        let Some(filters) = self.filters(target) else { return Ok(()) };
         let Scratch { seen, live, buffers, .. } = &mut *scratch;
         live.clear();
         let mut check = |segment: usize, user: &User, at: usize| match segments.get(segment) {

@@ -502,19 +502,28 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Drops what only serves building.
-    pub(crate) fn seal(&mut self) {
+    /// Names and places of all kinds.
+    fn rows_mut(&mut self) -> impl Iterator<Item = &mut Rows> {
         let hashes = self.hash_rows.iter_mut().chain(self.part_rows.iter_mut().flatten());
-        let others = [
+        hashes.chain([
             &mut self.body_rows,
             &mut self.logical_rows,
             &mut self.container_rows,
             &mut self.certificate_rows,
             &mut self.yara_rows,
-        ];
-        hashes.chain(others).for_each(Rows::seal);
+        ])
+    }
+
+    /// Hashes of all kinds.
+    fn hashes_mut(&mut self) -> impl Iterator<Item = &mut HashColumns> {
         let hashes = self.hashes.iter_mut().chain(&mut self.allowed);
-        for columns in hashes.chain(self.parts.iter_mut().flatten()) {
+        hashes.chain(self.parts.iter_mut().flatten())
+    }
+
+    /// Drops what only serves building.
+    pub(crate) fn seal(&mut self) {
+        self.rows_mut().for_each(Rows::seal);
+        for columns in self.hashes_mut() {
             columns.digests.seal();
             columns.sizes.seal();
         }
@@ -529,18 +538,8 @@ impl Columns {
         s.table(&mut self.bodies.0)?;
         s.table(&mut self.logicals.0)?;
         self.subs.sections(s)?;
-        let hashes = self.hash_rows.iter_mut().chain(self.part_rows.iter_mut().flatten());
-        let others = [
-            &mut self.body_rows,
-            &mut self.logical_rows,
-            &mut self.container_rows,
-            &mut self.certificate_rows,
-            &mut self.yara_rows,
-        ];
-        hashes.chain(others).try_for_each(|rows| rows.sections(s))?;
-        let hashes = self.hashes.iter_mut().chain(&mut self.allowed);
-        let hashes = hashes.chain(self.parts.iter_mut().flatten());
-        hashes.into_iter().try_for_each(|columns| columns.sections(s))?;
+        self.rows_mut().try_for_each(|rows| rows.sections(s))?;
+        self.hashes_mut().try_for_each(|columns| columns.sections(s))?;
         s.rest(&mut self.sources)?;
         s.rest(&mut self.blocks)?;
         s.rest(&mut self.n_pcres)?;
