@@ -1,6 +1,10 @@
-//! Builders of small inputs: signed databases, executables, signed ones and mails.
+//! Builders of small inputs: signed databases, executables, signed ones, mails
+//! and bombs.
 
+pub mod attack;
 pub mod authenticode;
+pub mod bomb;
 pub mod cvd;
 pub mod exe;
 pub mod mail;
+pub mod zip;
