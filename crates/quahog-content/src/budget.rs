@@ -14,6 +14,10 @@ pub struct Limits {
     pub part_bytes: u64,
     /// Decoded bytes of all parts together.
     pub total_bytes: u64,
+    /// Decoded bytes beyond a hundred times those that they are decoded from,
+    /// of all parts together. What is real is seldom packed better than that,
+    /// and a bomb always is: this ends it before it fills the memory.
+    pub expansion_bytes: u64,
     /// Number of parts.
     pub parts: u32,
     /// Layers that containers make inside each other, archives and documents,
@@ -28,11 +32,13 @@ pub struct Limits {
 
 impl Default for Limits {
     /// ClamAV's defaults where it has them: 100 MiB a part, 400 MiB in all,
-    /// 10,000 parts, 17 containers; mail nests to 50, fuel is unlimited.
+    /// 10,000 parts, 17 containers; mail nests to 50, 16 MiB may be packed
+    /// better than a hundred times, fuel is unlimited.
     fn default() -> Limits {
         Limits {
             part_bytes: 100 << 20,
             total_bytes: 400 << 20,
+            expansion_bytes: 16 << 20,
             parts: 10_000,
             container_depth: 17,
             mail_depth: 50,
@@ -53,6 +59,9 @@ pub enum Shortfall {
     Depth,
     /// Encrypted, and no password fits.
     Encrypted,
+    /// Packed so well that it looks like a bomb: beyond
+    /// [`Limits::expansion_bytes`].
+    Expansion,
     /// The [`Limits::fuel`] is used up, or what one search may take.
     Fuel,
     /// The container is damaged where its bytes were needed.
@@ -81,6 +90,7 @@ impl Shortfall {
             Shortfall::Deadline => "deadline",
             Shortfall::Depth => "depth",
             Shortfall::Encrypted => "encrypted",
+            Shortfall::Expansion => "expansion",
             Shortfall::Fuel => "fuel",
             Shortfall::Malformed => "malformed",
             Shortfall::Panicked => "panicked",
@@ -109,8 +119,10 @@ impl fmt::Display for Shortfall {
 pub struct Budget<'c> {
     limits: Limits,
     bytes: Cell<u64>,
+    expansion: Cell<u64>,
     parts: Cell<u32>,
     fuel: Cell<u64>,
+    work: Cell<u64>,
     until_check: Cell<u64>,
     deadline: Option<Instant>,
     cancel: Option<&'c AtomicBool>,
@@ -126,8 +138,10 @@ impl<'c> Budget<'c> {
         Budget {
             limits,
             bytes: Cell::new(limits.total_bytes),
+            expansion: Cell::new(limits.expansion_bytes),
             parts: Cell::new(limits.parts),
             fuel: Cell::new(limits.fuel),
+            work: Cell::new(0),
             until_check: Cell::new(0),
             deadline: None,
             cancel: None,
@@ -169,6 +183,7 @@ impl<'c> Budget<'c> {
     ///
     /// Says why the work must end; every later call says so too.
     pub fn tick(&self, work: u64) -> Result<(), Shortfall> {
+        self.work.set(self.work.get().saturating_add(work));
         let fuel = self.fuel.get();
         if fuel < work {
             self.fuel.set(0);
@@ -183,14 +198,29 @@ impl<'c> Budget<'c> {
             self.until_check.set(left - work);
             return Ok(());
         }
-        if self.cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
-            return Err(Shortfall::Cancelled);
-        }
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(Shortfall::Deadline);
+        if let Some(reason) = self.called_off() {
+            return Err(reason);
         }
         self.until_check.set(CHECK_INTERVAL);
         Ok(())
+    }
+
+    /// Why no more work may be done, if so.
+    pub fn ended(&self) -> Option<Shortfall> {
+        self.called_off().or((self.fuel.get() == 0).then_some(Shortfall::Fuel))
+    }
+
+    fn called_off(&self) -> Option<Shortfall> {
+        if self.cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return Some(Shortfall::Cancelled);
+        }
+        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        late.then_some(Shortfall::Deadline)
+    }
+
+    /// The work that was charged so far.
+    pub fn work(&self) -> u64 {
+        self.work.get()
     }
 
     /// Charges one more part.
@@ -221,6 +251,33 @@ impl<'c> Budget<'c> {
         }
     }
 
+    /// As [`part_room`](Self::part_room), for a part that is decoded from
+    /// `packed` bytes.
+    pub fn unpacked_room(&self, packed: usize) -> (u64, Shortfall) {
+        let (room, shortfall) = self.part_room();
+        let most = self.expansion.get().saturating_add(usual(packed));
+        if most < room { (most, Shortfall::Expansion) } else { (room, shortfall) }
+    }
+
+    /// What is left for bytes that are packed better than usual.
+    pub(crate) fn expansion_left(&self) -> u64 {
+        self.expansion.get()
+    }
+
+    /// Charges a decoder for what it has made of the bytes that it has used so
+    /// far; `charged` is what it was charged before. Says whether it may go on.
+    pub(crate) fn expand(&self, used: usize, made: usize, charged: &mut u64) -> bool {
+        let beyond = (made as u64).saturating_sub(usual(used));
+        let left = self.expansion.get();
+        if left == u64::MAX {
+            return true;
+        }
+        let more = beyond.saturating_sub(*charged);
+        *charged += more.min(left);
+        self.expansion.set(left.saturating_sub(more));
+        more <= left
+    }
+
     /// Charges the decoded bytes of a part. At most [`part_room`](Self::part_room)
     /// bytes should have been decoded.
     pub fn spend(&self, bytes: u64) {
@@ -230,9 +287,29 @@ impl<'c> Budget<'c> {
     }
 }
 
+/// As many bytes as are usually packed into so many.
+fn usual(packed: usize) -> u64 {
+    (packed as u64).saturating_mul(100)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_packed_too_well_is_charged_once() {
+        let budget = Budget::new(Limits { expansion_bytes: 1000, ..Limits::default() });
+        let mut charged = 0;
+        assert!(budget.expand(1, 100, &mut charged));
+        assert_eq!(budget.unpacked_room(2), (1200, Shortfall::Expansion));
+        assert!(budget.expand(2, 800, &mut charged));
+        assert!(budget.expand(2, 900, &mut charged));
+        // What comes after may be packed less well.
+        assert!(budget.expand(20, 1000, &mut charged));
+        assert_eq!((charged, budget.expansion_left()), (700, 300));
+        assert!(!budget.expand(0, 301, &mut 0));
+        assert_eq!(budget.expansion_left(), 0);
+    }
 
     #[test]
     fn fuel_ends_and_stays_ended() {

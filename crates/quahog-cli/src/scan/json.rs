@@ -63,6 +63,7 @@ fn scanned(report: &ScanReport, read: u64) -> Value {
             "layer_bytes": stats.layer_bytes,
             "views": stats.views,
             "view_bytes": stats.view_bytes,
+            "work": stats.work,
         },
     });
     if let (Value::Object(object), Some(tree)) = (&mut value, report.tree()) {

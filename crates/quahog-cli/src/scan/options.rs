@@ -375,6 +375,11 @@ impl LimitOptions {
         Limits {
             part_bytes: bytes(self.max_filesize, default.part_bytes),
             total_bytes: bytes(self.max_scansize, default.total_bytes),
+            // Whoever asks for longer files means those that are packed well, too.
+            expansion_bytes: match self.max_filesize {
+                None => default.expansion_bytes,
+                given => bytes(given, 0).max(default.expansion_bytes),
+            },
             parts: match self.max_files {
                 None => default.parts,
                 Some(0) => u32::MAX,

@@ -137,10 +137,20 @@ impl<'w, 'v> Members<'w, 'v> {
         }
         let mut out = std::mem::take(&mut self.buffer);
         out.clear();
-        let (room, over) = self.budget.part_room();
+        // Ranges of a stream have no bytes of their own; the stream is charged.
+        let (room, over) = match data.is_empty() {
+            true => self.budget.part_room(),
+            false => self.budget.unpacked_room(data.len()),
+        };
         let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let before = self.budget.expansion_left();
         let ending = decoder(data, &mut out, room, self.budget);
         out.truncate(room);
+        if !data.is_empty() {
+            // Some decoders are charged while they work.
+            let mut charged = before - self.budget.expansion_left();
+            self.budget.expand(data.len(), out.len(), &mut charged);
+        }
         let result = self.given(member, &out, ending.shortfall(over));
         // One large member must not hold its memory for all that follow.
         if out.capacity() <= LARGEST_BUFFER {

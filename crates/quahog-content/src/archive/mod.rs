@@ -59,6 +59,8 @@ pub(crate) enum Ending {
     Full,
     /// The budget ended the work.
     Stopped(Shortfall),
+    /// It is packed so well that it looks like a bomb.
+    Swollen,
     /// It needs what is not implemented, or more memory than it may have.
     Unsupported,
 }
@@ -71,6 +73,7 @@ impl Ending {
             Ending::Damaged => Some(Shortfall::Malformed),
             Ending::Full => Some(over),
             Ending::Stopped(why) => Some(why),
+            Ending::Swollen => Some(Shortfall::Expansion),
             Ending::Unsupported => Some(Shortfall::Unsupported),
         }
     }
@@ -100,7 +103,8 @@ impl Inflater {
         budget: &Budget<'_>,
     ) -> (usize, Ending) {
         self.state.reset(false);
-        let mut used = 0;
+        let (mut used, mut charged) = (0, 0);
+        let start = out.len();
         loop {
             // One byte more than the room tells "exactly full" from "goes on".
             let free = room.saturating_add(1).saturating_sub(out.len());
@@ -125,6 +129,9 @@ impl Inflater {
             }
             match status {
                 Ok(_) if full => return (used, Ending::Full),
+                _ if !budget.expand(used, out.len() - start, &mut charged) => {
+                    return (used, Ending::Swollen);
+                }
                 Ok(Status::StreamEnd) => return (used, Ending::Complete),
                 Ok(_) if taken + given > 0 => {}
                 // No progress: the input is used up, or the stream is broken.
@@ -139,8 +146,9 @@ impl Inflater {
 const FIRST_CHUNK: usize = 16 << 10;
 const LARGEST_CHUNK: usize = 1 << 20;
 
-/// Input that is offered at once: a stream may consume bytes for nothing.
-const INPUT_CHUNK: usize = 256 << 10;
+/// Input that is offered at once. It bounds the output of one step: at most a
+/// thousand times as much.
+const INPUT_CHUNK: usize = 4 << 10;
 
 fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();

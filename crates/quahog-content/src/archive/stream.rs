@@ -91,6 +91,9 @@ pub(super) struct Stream<'s> {
     decoder: Option<Box<dyn Read + 's>>,
     progress: &'s Progress<'s>,
     ended: Option<Ending>,
+    /// Bytes given so far, and what was charged for their number.
+    made: usize,
+    charged: u64,
 }
 
 impl<'s> Stream<'s> {
@@ -105,7 +108,7 @@ impl<'s> Stream<'s> {
             Ok(Err(error)) => (None, Some(progress.ending_of(&error))),
             Err(_) => (None, Some(Ending::Damaged)),
         };
-        Stream { decoder, progress, ended }
+        Stream { decoder, progress, ended, made: 0, charged: 0 }
     }
 
     /// Appends to `out` until it has `room` bytes and one more was seen, or
@@ -137,6 +140,7 @@ impl<'s> Stream<'s> {
             return Some(self.ended.unwrap_or(Ending::Damaged));
         };
         let progress = self.progress;
+        let (made, charged) = (&mut self.made, &mut self.charged);
         // Nothing that the closure touches is relied upon after a panic but
         // `out`, which grows by whole steps.
         let fenced = catch_unwind(AssertUnwindSafe(|| {
@@ -152,6 +156,10 @@ impl<'s> Stream<'s> {
                 out.extend_from_slice(step.get(..given).unwrap_or_default());
                 if let Err(why) = progress.budget.tick(given as u64) {
                     return Some(Ending::Stopped(why));
+                }
+                *made = made.saturating_add(given);
+                if !progress.budget.expand(progress.used(), *made, charged) {
+                    return Some(Ending::Swollen);
                 }
             }
             None

@@ -90,7 +90,7 @@ fn sparse(
     map: &[(u64, u64)],
 ) -> Result<(), Stop> {
     let size = member.size;
-    let fills = size <= LARGEST_SPARSE;
+    let fills = size <= LARGEST_SPARSE.min(members.budget.unpacked_room(data.len()).0);
     members.decoded(member, data, |data, out, room, budget| {
         let mut rest = data;
         for &(start, length) in map {

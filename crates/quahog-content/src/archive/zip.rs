@@ -387,10 +387,9 @@ impl<'b> Walk<'b, '_, '_> {
                 let packed = std::mem::take(&mut plain);
                 let said = Packed { method: main.method, flags: main.flags, size: main.size };
                 match self.unpack(said, &packed, &mut plain, room).1 {
-                    Ending::Complete => {}
                     Ending::Damaged | Ending::Unsupported => continue,
-                    Ending::Full => shortfall = Some(over),
                     Ending::Stopped(why) => return Err(why.into()),
+                    other => shortfall = other.shortfall(over),
                 }
             } else if plain.len() > room {
                 plain.truncate(room);
@@ -481,7 +480,7 @@ impl<'b> Walk<'b, '_, '_> {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             data = data.get(..length).unwrap_or(data);
         }
-        let (room, over) = self.budget.part_room();
+        let (room, over) = self.budget.unpacked_room(data.len());
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let mut out = std::mem::take(&mut self.buffer);
         out.clear();

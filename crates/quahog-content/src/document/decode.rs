@@ -28,7 +28,8 @@ pub(super) fn inflate(
     let Some(data) = input.get(skipped..) else { return (0, Ending::Damaged) };
     let limit = out.len().saturating_add(room);
     let mut state = Decompress::new(false);
-    let mut used = 0;
+    let (mut used, mut charged) = (0, 0);
+    let start = out.len();
     loop {
         // One byte more than the room tells "exactly full" from "goes on".
         let free = limit.saturating_add(1).saturating_sub(out.len());
@@ -47,6 +48,7 @@ pub(super) fn inflate(
         }
         let ending = match status {
             Ok(_) if full => Ending::Full,
+            _ if !budget.expand(used, out.len() - start, &mut charged) => Ending::Swollen,
             Ok(Status::StreamEnd) => Ending::Complete,
             Ok(_) if taken + given > 0 => continue,
             Ok(_) | Err(_) => Ending::Damaged,
@@ -57,7 +59,7 @@ pub(super) fn inflate(
 
 const FIRST_CHUNK: usize = 16 << 10;
 const LARGEST_CHUNK: usize = 1 << 20;
-const INPUT_CHUNK: usize = 256 << 10;
+const INPUT_CHUNK: usize = 4 << 10;
 
 /// The compressed RTF of Outlook ([MS-OXRTFCP]), or RTF that is stored in the
 /// same frame.

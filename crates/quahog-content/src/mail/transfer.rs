@@ -182,14 +182,18 @@ pub(super) fn text_lines<'b>(body: &'b [u8], room: usize, out: &'b mut Vec<u8>) 
     }
     let start = out.len();
     let mut rest = body;
+    out.reserve(body.len().min(room) + 1);
     // One byte more than there is room for tells the caller that it was cut.
     while out.len() - start <= room {
         let next = memchr2(b'\r', 0, rest).unwrap_or(rest.len());
+        let next = next.min((room - (out.len() - start)).saturating_add(1));
         out.extend_from_slice(&rest[..next]);
         rest = &rest[next..];
         match *rest {
             [] => break,
             [0, ..] => rest = &rest[1..],
+            // There is no more room.
+            [first, ..] if first != b'\r' => break,
             _ => {
                 let returns = rest.iter().take_while(|&&byte| byte == b'\r').count();
                 rest = &rest[returns..];

@@ -183,4 +183,24 @@ mod tests {
             assert_eq!(report.detections().len(), 1);
         }
     }
+
+    #[test]
+    fn a_panic_in_a_part_leaves_the_others() {
+        let engine = Engine::new(Database::demonstration().into_signatures()).unwrap();
+        let settings = crate::Settings::default().input(crate::Input::Message);
+        let mut scanner = Live::new(engine).scanner_with(settings);
+        let head = "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n";
+        // Each part is base64, so that the message itself has no match.
+        let lure = "Content-Transfer-Encoding: base64\n\n\
+            cXVhaG9nLWRlbW8tbHVyZSwgcXVhaG9nLWRlbW8tbGluaw==";
+        let panic = "Content-Type: a/b; name=p\nContent-Transfer-Encoding: base64\n\n\
+            cGFuaWMsIHBsZWFzZQ==";
+        let mail = format!("{head}--b\n{panic}\n--b\n{lure}\n--b--\n");
+        let report = scanner.scan(mail.as_bytes());
+        assert_eq!(report.detections().len(), 1, "{report:?}");
+        let Completeness::Incomplete([missing]) = report.completeness() else {
+            panic!("{report:?}")
+        };
+        assert_eq!((missing.reason, &*missing.object), (Shortfall::Panicked, "p"));
+    }
 }

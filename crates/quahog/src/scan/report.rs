@@ -146,6 +146,9 @@ pub struct ScanStats {
     pub views: u64,
     /// Bytes of these.
     pub view_bytes: u64,
+    /// Units of work, as [`Limits::fuel`](quahog_content::Limits::fuel) counts
+    /// them.
+    pub work: u64,
 }
 
 /// Gaps, and pieces of evidence, that are kept in detail.

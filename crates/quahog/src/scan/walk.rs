@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ops::{ControlFlow, Range};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use quahog_content::damage::{self, Picture};
 use quahog_content::text::{html, links, plain};
@@ -24,7 +25,7 @@ use crate::live::Mask;
 /// Detections that are kept; what comes after them changes no verdict.
 const MAX_DETECTIONS: usize = 1_000;
 
-/// The input on which a test makes the walk panic.
+/// The layer on which a test makes the walk panic.
 #[cfg(test)]
 pub(super) const PANIC: &[u8] = b"panic, please";
 
@@ -152,8 +153,6 @@ impl<'w> Walk<'w> {
     }
 
     fn walk(&mut self, input: &[u8]) {
-        #[cfg(test)]
-        assert!(input != PANIC, "a mistake of ours, made for a test");
         let limit = usize::try_from(self.settings.limits.part_bytes).unwrap_or(usize::MAX);
         let cut = &input[..input.len().min(limit)];
         if cut.len() < input.len() {
@@ -168,6 +167,7 @@ impl<'w> Walk<'w> {
         let depth = Depth { layers: 1, ..Depth::default() };
         // `Break` only means that enough is known.
         let _ = self.layer(cut, origin, None, depth);
+        self.findings.stats.work = self.budget.work();
         self.findings.tree = self.tree.take().map(|tree| Box::new(tree.grown()));
         let weak = std::mem::take(&mut self.weak);
         let found = &mut self.findings.detections;
@@ -218,6 +218,25 @@ impl<'w> Walk<'w> {
         if let Some(tree) = &mut self.tree {
             tree.measure(bytes, self.budget);
         }
+    }
+
+    /// Does work that may fail on a mistake of ours: then the current object is
+    /// incomplete, and what is beside it is looked at all the same.
+    fn fenced(&mut self, work: impl FnOnce(&mut Self) -> ControlFlow<()>) -> ControlFlow<()> {
+        let depth = self.path.len();
+        let done = catch_unwind(AssertUnwindSafe(|| work(self)));
+        done.unwrap_or_else(|_| {
+            while self.path.len() > depth {
+                self.ascend();
+            }
+            // What was in use may be in any state.
+            *self.scratch = Scratch::default();
+            self.hits.clear();
+            self.handlers.clear();
+            metrics::counter!("quahog_scan_panics_total").increment(1);
+            self.missing(Shortfall::Panicked);
+            ControlFlow::Continue(())
+        })
     }
 
     /// Notes what the current object is for the tree.
@@ -275,6 +294,8 @@ impl<'w> Walk<'w> {
         if bytes.len() < MIN_LAYER {
             return ControlFlow::Continue(());
         }
+        #[cfg(test)]
+        assert!(bytes != PANIC, "a mistake of ours, made for a test");
         self.findings.stats.layers += 1;
         self.findings.stats.layer_bytes += bytes.len() as u64;
         let mut by_head = match origin.assumed {
@@ -614,11 +635,16 @@ impl<'w> Walk<'w> {
         let budget = self.budget;
         let mut number = 0u32;
         let mut flow = ControlFlow::Continue(());
-        let shortfall = open(inner, layer.bytes(), budget, &mut |part| {
-            number += 1;
-            flow = self.part(&part, number, layer, depth);
-            flow
+        let mut shortfall = None;
+        let fenced = self.fenced(|walk| {
+            shortfall = open(inner, layer.bytes(), budget, &mut |part| {
+                number += 1;
+                flow = walk.part(&part, number, layer, depth);
+                flow
+            });
+            ControlFlow::Continue(())
         });
+        debug_assert!(fenced.is_continue());
         if let Some(shortfall) = shortfall {
             self.missing(shortfall);
             if shortfall == Shortfall::Encrypted {
@@ -660,7 +686,10 @@ impl<'w> Walk<'w> {
         let in_message = matches!(parent.file_type(), FileType::MAIL | FileType::MHTML);
         let origin = Origin {
             assumed: message.then_some(FileType::MAIL),
-            is_cut: matches!(part.shortfall, Some(Shortfall::PartBytes | Shortfall::TotalBytes)),
+            is_cut: matches!(
+                part.shortfall,
+                Some(Shortfall::PartBytes | Shortfall::TotalBytes | Shortfall::Expansion)
+            ),
             has_links: in_message && self.settings.phishing && may_be_shown_as_html(part),
             claims,
         };
@@ -680,7 +709,7 @@ impl<'w> Walk<'w> {
         if flow.is_continue()
             && let Some(bytes) = part.bytes
         {
-            flow = self.layer(bytes, origin, Some(parent), depth);
+            flow = self.fenced(|walk| walk.layer(bytes, origin, Some(parent), depth));
         } else if claims.disagree(None) {
             self.evidence(EvidenceKind::TypeMismatch);
         }
@@ -1020,8 +1049,7 @@ impl<'w> Walk<'w> {
 
     /// Notes why the budget ended the engine's work.
     fn interrupted<T>(&mut self) -> ControlFlow<(), T> {
-        // The budget says again what it said to the engine.
-        let reason = self.budget.tick(u64::MAX - 1).err().unwrap_or(Shortfall::Fuel);
+        let reason = self.budget.ended().unwrap_or(Shortfall::Fuel);
         self.missing(reason);
         ControlFlow::Break(())
     }
@@ -1033,7 +1061,7 @@ impl<'w> Walk<'w> {
         match file_type {
             F::APM | F::DMG | F::GPT | F::MBR | F::UDF => missing_when(self.settings.archives),
             F::HWP3 => missing_when(self.settings.hwp3),
-            F::CRYPTFF | F::SCRENC => Opening::Unsupported,
+            F::CRYPTFF => Opening::Unsupported,
             // For some ClamAV has no type.
             _ => match Format::of_type(file_type.name()) {
                 None if file_type == F::BINARY_DATA || file_type.is_text() => {
@@ -1137,7 +1165,7 @@ fn present() -> i64 {
 /// ClamAV's.
 fn limit_name(reason: Shortfall) -> Option<&'static str> {
     Some(match reason {
-        Shortfall::PartBytes => "Heuristics.Limits.Exceeded.MaxFileSize",
+        Shortfall::PartBytes | Shortfall::Expansion => "Heuristics.Limits.Exceeded.MaxFileSize",
         Shortfall::TotalBytes => "Heuristics.Limits.Exceeded.MaxScanSize",
         Shortfall::Depth => "Heuristics.Limits.Exceeded.MaxRecursion",
         Shortfall::Parts => "Heuristics.Limits.Exceeded.MaxFiles",

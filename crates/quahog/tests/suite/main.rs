@@ -6,6 +6,7 @@ mod certificates;
 mod conformance;
 mod databases;
 mod documents;
+mod doubling;
 mod evidence;
 mod faults;
 mod incidents;
