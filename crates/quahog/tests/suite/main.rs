@@ -21,6 +21,7 @@ mod real;
 mod regressions;
 mod thresholds;
 mod tree;
+mod tricks;
 mod trust;
 
 use std::path::{Path, PathBuf};
