@@ -6,23 +6,9 @@ use std::ops::ControlFlow;
 use libfuzzer_sys::fuzz_target;
 use quahog_content::{Budget, Format, Limits, open};
 
-const FORMATS: [Format; 11] = [
-    Format::ActiveMime,
-    Format::BinHex,
-    Format::Calendar,
-    Format::Ole2,
-    Format::OneNote,
-    Format::Pdf,
-    Format::Rtf,
-    Format::Swf,
-    Format::Tnef,
-    Format::Uuencode,
-    Format::XmlOffice,
-];
-
 fuzz_target!(|data: &[u8]| {
     let Some((&first, bytes)) = data.split_first() else { return };
-    let format = FORMATS[usize::from(first) % FORMATS.len()];
+    let format = Format::OTHERS[usize::from(first) % Format::OTHERS.len()];
     let limits = Limits {
         part_bytes: 1 << 20,
         total_bytes: 4 << 20,

@@ -123,11 +123,16 @@ pub struct Budget<'c> {
     parts: Cell<u32>,
     fuel: Cell<u64>,
     work: Cell<u64>,
+    keys: Cell<u32>,
     until_check: Cell<u64>,
     deadline: Option<Instant>,
     cancel: Option<&'c AtomicBool>,
     passwords: &'c [Vec<u8>],
 }
+
+/// Keys that are made of passwords for one input. Each may take a tenth of a
+/// second, and has next to no bytes to show for it.
+pub(crate) const MAX_KEYS: u32 = 4;
 
 /// Fuel between two looks at the clock and the cancel flag.
 const CHECK_INTERVAL: u64 = 64 << 10;
@@ -142,6 +147,7 @@ impl<'c> Budget<'c> {
             parts: Cell::new(limits.parts),
             fuel: Cell::new(limits.fuel),
             work: Cell::new(0),
+            keys: Cell::new(MAX_KEYS),
             until_check: Cell::new(0),
             deadline: None,
             cancel: None,
@@ -221,6 +227,14 @@ impl<'c> Budget<'c> {
     /// The work that was charged so far.
     pub fn work(&self) -> u64 {
         self.work.get()
+    }
+
+    /// Charges one key that is made of a password in a way that is meant to
+    /// take long; says whether it may be made.
+    pub(crate) fn key(&self) -> bool {
+        let left = self.keys.get();
+        self.keys.set(left.saturating_sub(1));
+        left > 0
     }
 
     /// Charges one more part.

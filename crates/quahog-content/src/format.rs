@@ -366,11 +366,19 @@ formats! {
             name: "OLE2 (Office to 2003, Outlook messages, HWP 5, installers)",
             depth: "every stream, linked or not; embedded files and objects; sources of VBA as \
                 text, listed or hidden, and in the normal form of ClamAV; pictures of \
-                drawings; attachments and packed bodies of messages under their names; not: \
-                encrypted documents, also with the default password of Excel; Excel 4 macros \
-                are told of, not written out",
-            by: "own walker; flate2",
-            limits: "reading at most 4 times the document",
+                drawings; attachments and packed bodies of messages under their names; OOXML that is \
+                encrypted with Excel's default password (AES, standard and agile); not: other \
+                encrypted documents, also encrypted XLS; Excel 4 macros are told of, not \
+                written out",
+            by: "own walker; flate2, aes",
+            limits: "reading at most 4 times the document; 4 keys made of passwords for an input",
+        };
+        /// A script of Microsoft's script encoder.
+        EncodedScript => document::screnc::open, Always, ["SCRENC"], Facts {
+            name: "encoded scripts (JSE, VBE)",
+            depth: "each script decoded; those in HTML, too",
+            by: "own",
+            limits: "",
         };
         /// PDF.
         Pdf => document::pdf::open, Pdf, ["PDF"], Facts {

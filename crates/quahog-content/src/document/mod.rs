@@ -20,10 +20,12 @@
 pub(crate) mod calendar;
 mod compound;
 mod decode;
+mod office_crypt;
 pub(crate) mod ole;
 pub(crate) mod onenote;
 pub(crate) mod pdf;
 pub(crate) mod rtf;
+pub(crate) mod screnc;
 pub(crate) mod swf;
 pub(crate) mod tnef;
 mod vba;
@@ -65,6 +67,8 @@ struct About<'a> {
     declared: Option<&'static str>,
     /// Bytes that it takes in the document, if that is another number.
     packed: Option<usize>,
+    /// It was encrypted in the document.
+    encrypted: bool,
     shortfall: Option<Shortfall>,
 }
 
@@ -134,7 +138,7 @@ impl<'w, 'v, 'c> Outlet<'w, 'v, 'c> {
                 packed_size: about.packed.map_or(size, |packed| packed as u64),
                 size,
                 crc32: None,
-                encrypted: shortfall == Some(Shortfall::Encrypted),
+                encrypted: about.encrypted || shortfall == Some(Shortfall::Encrypted),
             },
             declared: about.declared.map(Cow::Borrowed),
             is_body: false,

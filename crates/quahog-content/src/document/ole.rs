@@ -16,7 +16,8 @@
 //! * `Pictures`, `Data`, `Workbook`: pictures of Office drawings.
 //!
 //! An encrypted document is [`Shortfall::Encrypted`] as a whole; its streams
-//! are handed out as they are.
+//! are handed out as they are. A package that opens with the password that
+//! everybody has is a part.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,7 +25,10 @@ use memchr::memmem;
 
 use super::compound::{Compound, Kind, Node, is_compound};
 use super::decode::{Frame, inflate, outlook_rtf};
-use super::{About, Allowance, Outlet, Stop, length_at, narrow, u16_at, u32_at, utf16, vba};
+use super::{
+    About, Allowance, Outlet, Stop, length_at, narrow, office_crypt, u16_at, u32_at, u64_at, utf16,
+    vba,
+};
 use crate::{Budget, Shortfall, Visit};
 
 /// The declared type of a part that is the source of a macro.
@@ -78,7 +82,11 @@ impl Document<'_, '_, '_, '_, '_> {
     fn projects_and_headers(&mut self) -> Result<(), Stop> {
         let streams = self.file.by_name();
         let has = |name: &str| streams.keys().any(|(_, stream)| stream == name);
-        if has("encryptedpackage") && has("encryptioninfo") || has("encryptedsummary") {
+        let package = streams.get(&(Some(0), "encryptedpackage".to_owned()));
+        let info = streams.get(&(Some(0), "encryptioninfo".to_owned()));
+        if let (Some(&package), Some(&info)) = (package, info) {
+            self.package(package, info)?;
+        } else if has("encryptedpackage") && has("encryptioninfo") || has("encryptedsummary") {
             self.outlet.miss(Shortfall::Encrypted);
         }
         let mut lists: Vec<_> = streams
@@ -123,6 +131,32 @@ impl Document<'_, '_, '_, '_, '_> {
             self.project()?;
         }
         Ok(())
+    }
+
+    /// Hands out a package that is encrypted with the password that everybody
+    /// has; else notes that it is encrypted.
+    fn package(&mut self, package: usize, info: usize) -> Result<(), Stop> {
+        let mut stream = |at: usize| {
+            let node = self.file.nodes.get(at)?;
+            let most = self.allowance.take(length(node));
+            Some(self.file.stream(node, most))
+        };
+        let (info, package) = (stream(info), stream(package));
+        let (info, package) = (info.unwrap_or_default(), package.unwrap_or_default());
+        self.outlet.budget.tick((info.len() + package.len()) as u64)?;
+        let room = self.outlet.room();
+        match office_crypt::decrypt(&info, &package, room, self.outlet.budget) {
+            Some(plain) => {
+                let cut = u64_at(&package, 0).is_some_and(|size| size > room as u64);
+                let shortfall = cut.then(|| self.outlet.over());
+                let about = About { encrypted: true, shortfall, ..About::named("package") };
+                self.outlet.hand(about, &plain)
+            }
+            None => {
+                self.outlet.miss(Shortfall::Encrypted);
+                Ok(())
+            }
+        }
     }
 
     /// Hands out the sources of a project together.

@@ -79,6 +79,7 @@
 use super::css;
 use super::entities::named;
 use super::script::Script;
+use crate::document::screnc::Scripts;
 use crate::{Budget, Shortfall};
 
 /// What [`normalize`] makes of a document.
@@ -98,7 +99,8 @@ pub struct HtmlViews {
 /// The payload of a `data:` URL.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DataUrl {
-    /// What stands before the comma, such as `text/html;base64`.
+    /// What stands before the comma, such as `text/html;base64`; nothing for a
+    /// script that was encoded (`JScript.Encode`).
     pub declared: Vec<u8>,
     /// The payload. Base64 is decoded; percent signs stay as they are.
     pub bytes: Vec<u8>,
@@ -154,7 +156,11 @@ pub fn normalize(html: &[u8], budget: &Budget<'_>, views: &mut HtmlViews) -> Opt
     views.javascript = machine.scripts;
     views.embedded = machine.embedded;
     match budget.tick(html.len() as u64) {
-        Ok(()) if stopped.is_none() => css::urls(html, &mut views.embedded),
+        Ok(()) if stopped.is_none() => {
+            css::urls(html, &mut views.embedded);
+            let scripts = Scripts { rest: html };
+            views.embedded.extend(scripts.map(|bytes| DataUrl { declared: Vec::new(), bytes }));
+        }
         Ok(()) => {}
         Err(shortfall) => stopped = stopped.or(Some(shortfall)),
     }

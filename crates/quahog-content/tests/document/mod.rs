@@ -5,6 +5,7 @@ mod ole;
 mod onenote;
 mod pdf;
 mod rtf;
+mod screnc;
 mod swf;
 mod tnef;
 mod xml;

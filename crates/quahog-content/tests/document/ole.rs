@@ -173,6 +173,36 @@ fn sheets_of_macros_are_told_of() {
     }
 }
 
+/// Packages that msoffcrypto-tool decrypts, agile ones (`other` with another
+/// password) and a standard one, made after [MS-OFFCRYPTO]. In each is a zip.
+#[test]
+fn the_password_of_everybody_opens_a_package() {
+    let file = |info: &[u8], package: &[u8]| {
+        parts(Format::Ole2, &compound(&[("EncryptionInfo", info), ("EncryptedPackage", package)]))
+    };
+    let agile: (&[u8], &[u8]) =
+        (include_bytes!("encrypted/agile.info"), include_bytes!("encrypted/agile.package"));
+    let standard: (&[u8], &[u8]) =
+        (include_bytes!("encrypted/standard.info"), include_bytes!("encrypted/standard.package"));
+    for (kind, (info, package)) in [("agile", agile), ("standard", standard)] {
+        let (found, shortfall) = file(info, package);
+        assert_eq!(shortfall, None, "{kind}");
+        let plain = named(&found, "package").bytes();
+        let size = u64::from_le_bytes(package[..8].try_into().unwrap());
+        assert_eq!(plain.len() as u64, size);
+        let inner = parts(Format::Zip, plain);
+        assert_eq!(inner.1, None);
+        assert!(named(&inner.0, "word/document.xml").bytes().starts_with(b"<w:document>quahog"));
+    }
+    let other = include_bytes!("encrypted/other.info");
+    let (found, shortfall) = file(other, include_bytes!("encrypted/other.package"));
+    assert_eq!((found.len(), shortfall), (2, Some(Shortfall::Encrypted)));
+    // What asks for more rounds than any program is not tried.
+    let text =
+        String::from_utf8_lossy(agile.0).replace("spinCount=\"100000\"", "spinCount=\"999999\"");
+    assert_eq!(file(text.as_bytes(), agile.1).1, Some(Shortfall::Encrypted));
+}
+
 #[test]
 fn encrypted_documents_are_told() {
     let word = |flags: u16| {
