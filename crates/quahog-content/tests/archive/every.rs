@@ -1,7 +1,9 @@
 //! What holds for every format, whatever the bytes.
 
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
-use quahog_content::{Format, Limits};
+use quahog_content::{Budget, Format, Limits, open};
 
 use super::parts_within;
 
@@ -87,4 +89,31 @@ fn magic_alone_starts_no_archive() {
     }
     assert_eq!(Format::SevenZ.declared_length(&sevenz), Some(32 + 5 + 7));
     assert_eq!(Format::Zip.declared_length(&zip), None);
+}
+
+/// What is stored is not copied: it lies in the archive.
+#[test]
+fn stored_members_are_slices_of_the_archive() {
+    let text = "stored as it is";
+    let size = u32::try_from(text.len()).unwrap().to_le_bytes();
+    let zip = [b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0", &size[..], &size, b"\x01\0\0\0a"];
+    let cpio = format!("070707{}{:011o}{:06o}{:011o}a\0", "000001".repeat(7), 0, 2, text.len());
+    let ar = format!("!<arch>\n{:16}{:12}{:6}{:6}{:8}{:<10}`\n", "a/", 0, 0, 0, 644, text.len());
+    for (format, head) in [
+        (Format::Zip, zip.concat()),
+        (Format::Cpio, cpio.into_bytes()),
+        (Format::Ar, ar.into_bytes()),
+    ] {
+        let archive = [&head, text.as_bytes()].concat();
+        let mut slices = 0;
+        open(format, &archive, &Budget::new(Limits::default()), &mut |part| {
+            if part.bytes == Some(text.as_bytes()) {
+                let place = part.bytes.unwrap_or_default().as_ptr();
+                assert_eq!(place, archive[head.len()..].as_ptr(), "{format:?}");
+                slices += 1;
+            }
+            ControlFlow::Continue(())
+        });
+        assert_eq!(slices, 1, "{format:?}");
+    }
 }
