@@ -44,7 +44,7 @@ pub(crate) fn read(config: &Config, mut take: impl FnMut(RawPart)) -> Result<(),
         let io = |error| LoadError::Io { path: path.clone(), error };
         let mut raws = Vec::new();
         let hold = |opened, named| raws.push(RawPart { opened, named });
-        files::each(path, RawPart::is_candidate, hold).map_err(io)?;
+        files::each(path, RawPart::is_candidate, |_| false, hold).map_err(io)?;
         // What came while the folder was read stands where it always would.
         raws.sort_by(|a, b| a.path().cmp(b.path()));
         raws.into_iter().for_each(&mut take);
@@ -62,7 +62,7 @@ impl RawPart {
     /// A file whose bytes are at hand.
     pub(crate) fn of(path: &Path, bytes: Bytes) -> RawPart {
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let opened = Opened { path: path.to_owned(), name, result: Ok(bytes) };
+        let opened = Opened { path: path.to_owned(), name, result: Ok(bytes), later: None };
         RawPart { opened, named: true }
     }
 
