@@ -135,6 +135,8 @@ fn read_at_most(path: &Path, most: u64, follow: bool) -> Result<Bytes, NotRead> 
         let error = format!("file is larger than {most} bytes");
         return Err(NotRead::Io(io::Error::other(error)));
     }
+    #[cfg(test)]
+    tests::stall(path);
     let mut bytes = Vec::new();
     // The length is a hint only: the file may grow while it is read.
     bytes.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0));
@@ -166,8 +168,16 @@ fn open_nonblocking(path: &Path, follow: bool) -> io::Result<File> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Slow storage: reading `slow-300.ndb` takes 300 ms.
+    pub(super) fn stall(path: &Path) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if let Some(millis) = name.strip_prefix("slow-").and_then(|n| n.parse().ok()) {
+            std::thread::sleep(std::time::Duration::from_millis(millis));
+        }
+    }
 
     struct Folder(PathBuf);
 
