@@ -13,7 +13,11 @@
 //!
 //! `--database DIR` adds the databases of a folder to the built-in ones, `--mail
 //! DIR` takes the mails of another; `--load 90` sets the load in per cent,
-//! `--full` changes the whole set with each reload and not a tenth of it.
+//! `--full` changes the whole set with each reload and not a tenth of it;
+//! `--helper QUAHOG` lets that program compile. `--null` reloads nothing and has a
+//! thread of the builder's priority count for as long as a reload takes: what that
+//! costs mail is the machine's doing. `--write DIR` writes databases and mails for
+//! somebody else and ends.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,6 +49,10 @@ pub struct Options {
     pub load: u32,
     /// Whether each reload changes the whole set.
     pub full: bool,
+    /// The program that compiles.
+    pub helper: Option<PathBuf>,
+    /// Whether a thread that counts takes the place of reloads.
+    pub null: bool,
     /// Signatures of the built-in set.
     pub signatures: usize,
     /// By how much the built-in mails are smaller.
@@ -60,6 +68,8 @@ impl Default for Options {
             mail: None,
             load: 50,
             full: false,
+            helper: None,
+            null: false,
             signatures: SIGNATURES,
             smaller: 1,
         }
@@ -322,7 +332,8 @@ fn run_in(
     };
     publish(0)?;
 
-    let config = LiveConfig::new([databases]).state(folder.join("state"));
+    let mut config = LiveConfig::new([databases]).state(folder.join("state"));
+    config.build.helper = options.helper.clone();
     let refused: Arc<Mutex<Vec<String>>> = Arc::default();
     let heard = Arc::clone(&refused);
     let live = Starter::new(&config)
@@ -398,6 +409,15 @@ fn run_in(
         });
         let mut promoted = 0;
         for number in 1..=options.reloads {
+            if options.null {
+                course.phase.fetch_add(1, Ordering::SeqCst);
+                std::thread::scope(|scope| scope.spawn(count_nicely).join())
+                    .map_err(|_| "count")?;
+                course.phase.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(NULL_RELOAD);
+                at_rest.push(memory());
+                continue;
+            }
             publish(number)?;
             course.offered.store(number, Ordering::SeqCst);
             course.phase.fetch_add(1, Ordering::SeqCst);
@@ -459,6 +479,37 @@ fn run_in(
     })
 }
 
+/// About as long as a reload takes.
+const NULL_RELOAD: Duration = Duration::from_millis(60);
+
+/// Takes a processor as the builder's thread does, and nothing else.
+fn count_nicely() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 19);
+    let started = Instant::now();
+    let mut number = 1u64;
+    while started.elapsed() < NULL_RELOAD {
+        number = std::hint::black_box(number.wrapping_mul(3));
+    }
+}
+
+/// Writes the databases and mails of a course.
+#[allow(dead_code)] // a test calls `run`
+fn write(options: &Options, folder: &Path) -> std::io::Result<()> {
+    let (databases, in_mails) = (folder.join("databases"), folder.join("mails"));
+    std::fs::create_dir_all(&databases)?;
+    std::fs::create_dir_all(&in_mails)?;
+    let tenth = options.signatures / 10;
+    std::fs::write(databases.join("main.ndb"), signatures("Main", options.signatures - tenth, 1))?;
+    let token: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let daily = format!("Gen.0:0:*:{token}\n") + &signatures("Daily", tenth, 2);
+    std::fs::write(databases.join("daily.ndb"), daily)?;
+    for (at, mail) in mails(options.smaller.max(1)).iter().enumerate() {
+        std::fs::write(in_mails.join(format!("{at:02}.eml")), mail)?;
+    }
+    Ok(())
+}
+
 /// Ends the threads, also when an error ends the course.
 struct Stop<'c>(&'c Course);
 
@@ -483,6 +534,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--load" => options.load = value()?.parse()?,
             "--signatures" => options.signatures = value()?.parse()?,
             "--full" => options.full = true,
+            "--null" => options.null = true,
+            "--helper" => options.helper = Some(std::fs::canonicalize(value()?)?),
+            "--write" => return Ok(write(&options, Path::new(&value()?))?),
             _ => return Err(format!("unknown argument {argument}").into()),
         }
     }
