@@ -31,8 +31,12 @@ use quahog::{Input, LiveConfig, Settings, Verdict};
 const TOKEN: &str = "soak-token-4711";
 /// Threads that scan.
 const THREADS: usize = 2;
-/// Signatures of the built-in set.
-const SIGNATURES: usize = 40_000;
+/// Signatures of the built-in set: with a tenth of them changed a reload takes so
+/// little that ten thousand fit into twenty minutes.
+const SIGNATURES: usize = 5_000;
+
+/// Bytes of an adversarial input of the proof; a server has larger ones.
+const ADVERSARIAL: u64 = 32 << 10;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -245,6 +249,9 @@ struct Course {
     offered: AtomicU64,
     /// Odd while a reload runs.
     phase: AtomicU64,
+    /// When the last one ended, in microseconds after the course began.
+    ended: AtomicU64,
+    begun: Instant,
     done: AtomicBool,
     wrong: AtomicU64,
     dropped: AtomicU64,
@@ -255,6 +262,14 @@ struct Course {
     counting: AtomicBool,
 }
 
+impl Course {
+    fn end_phase(&self) {
+        // A course takes far less than 2^64 us.
+        self.ended.store(self.begun.elapsed().as_micros() as u64, Ordering::SeqCst);
+        self.phase.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 /// A mail on the clock, answered and judged.
 fn answer(scanner: &mut quahog::Scanner, mail: &[u8], course: &Course, due: Instant) {
     let (first, phase) =
@@ -262,7 +277,9 @@ fn answer(scanner: &mut quahog::Scanner, mail: &[u8], course: &Course, due: Inst
     let report = scanner.scan(mail);
     let last = course.offered.load(Ordering::SeqCst);
     let took = due.elapsed();
-    let beside = phase % 2 == 1 || course.phase.load(Ordering::SeqCst) != phase;
+    // A mail that was due while a reload ran may have waited for it.
+    let ended = course.begun + Duration::from_micros(course.ended.load(Ordering::SeqCst));
+    let beside = phase % 2 == 1 || course.phase.load(Ordering::SeqCst) != phase || due < ended;
     match report.verdict() {
         Verdict::Infected(_) => {
             let mut numbers: Vec<u64> = report
@@ -334,6 +351,8 @@ fn run_in(
 
     let mut config = LiveConfig::new([databases]).state(folder.join("state"));
     config.build.helper = options.helper.clone();
+    // The proof is the same for a set of any size, and the most of a reload of this one.
+    config.proof.adversarial_size = ADVERSARIAL;
     let refused: Arc<Mutex<Vec<String>>> = Arc::default();
     let heard = Arc::clone(&refused);
     let live = Starter::new(&config)
@@ -350,6 +369,8 @@ fn run_in(
         settled: AtomicU64::new(0),
         offered: AtomicU64::new(0),
         phase: AtomicU64::new(0),
+        ended: AtomicU64::new(0),
+        begun: Instant::now(),
         done: AtomicBool::new(false),
         wrong: AtomicU64::new(0),
         dropped: AtomicU64::new(0),
@@ -414,7 +435,7 @@ fn run_in(
                 std::thread::scope(|scope| scope.spawn(count_nicely).join())
                     .map_err(|_| "count")?;
                 course.phase.fetch_add(1, Ordering::SeqCst);
-                std::thread::sleep(NULL_RELOAD);
+                std::thread::sleep(NULL_RELOAD / 4);
                 at_rest.push(memory());
                 continue;
             }
@@ -433,11 +454,11 @@ fn run_in(
                 }
             }
             let took = before.elapsed();
-            course.phase.fetch_add(1, Ordering::SeqCst);
+            course.end_phase();
             most_alive = most_alive.max(live.n_generations());
             reload_time += took;
-            // As long without a reload as with one, so that both can be compared.
-            std::thread::sleep(took.min(Duration::from_secs(2)));
+            // A quarter as long without a reload as with one, so that both can be compared.
+            std::thread::sleep((took / 4).min(Duration::from_secs(2)));
             at_rest.push(memory());
         }
         while course.scans.load(Ordering::Relaxed) < options.scans {

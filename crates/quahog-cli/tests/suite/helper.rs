@@ -42,7 +42,7 @@ fn databases(folder: &Folder) {
          Test.Dear:0:*:0000*0000\nbad line\n",
     );
     folder.write("db/a.ldb", "Test.Logic;Engine:51-255,Target:0;0&1;666972737431;7365636f6e64\n");
-    folder.write("db/a.hdb", "098f6bcd4621d373cade4e832627b4f6:4:Test.Hash\n");
+    folder.write("db/a.hdb", "566b344490a31870171f46e15fd7c0fa:12:Test.Hash\n");
     folder.write("db/a.yara", "rule Rule { strings: $a = \"yara-word\" condition: $a }\n");
     folder.write("db/z.ign2", "Test.Ignored\n");
     let builder = Builder::new("local").member("local.ndb", b"Test.Packed:0:*:7061636b6564\n");
@@ -53,7 +53,7 @@ const INPUTS: [&str; 6] = [
     "alpha-...omega",
     "an ignored-word",
     "first1 and second",
-    "test",
+    "hash-of-this",
     "a yara-word",
     "packed alpha-...omega first1 second yara-word",
 ];
@@ -99,7 +99,7 @@ fn a_server_with_a_helper_decides_as_one_without() {
         ("b.ndb", bad.as_str()),
         ("b.ndb", &good[..good.len() / 2]),
         ("z.ign2", "Test.Body\n"),
-        ("a.hdb", "098f6bcd4621d373cade4e832627b4f6:4:Test.Other\n"),
+        ("a.hdb", "566b344490a31870171f46e15fd7c0fa:12:Test.Other\n"),
     ];
     for (name, text) in steps {
         folder.write(&format!("db/{name}"), text);

@@ -334,12 +334,14 @@ impl Drop for Builder {
     }
 }
 
-/// Lets everybody else go first: threads of Linux have priorities of their own.
+/// Lets everybody else go first: threads of Linux have priorities of their own,
+/// and a thread of the lowest takes one part in seventy of a processor that
+/// others want whole. A proof does not mind, it counts the processor's time.
 fn be_nice() {
     #[cfg(target_os = "linux")]
     {
         // Without the right to, it works at the priority that it has.
-        let _ = rustix::process::setpriority_process(None, 10);
+        let _ = rustix::process::setpriority_process(None, 19);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Compiling: on the builder's thread, or by a helper, a process of its own.
 //!
 //! A helper gets admitted signatures on its standard input and gives the image
-//! of the segment on its standard output ([`image::help`]). Both are files
+//! of the segment on its standard output (`quahog::image::help`). Both are files
 //! without a name, so that nothing is left behind by whoever dies, and neither
 //! side waits for the other within a pipe. The limits of its memory and of its
 //! time are set from here and are no matter of its good will. What it gives is

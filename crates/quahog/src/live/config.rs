@@ -213,8 +213,11 @@ pub struct ProofConfig {
     /// Below this time for all probes no ratio is looked at: such times are noise.
     #[serde(deserialize_with = "duration")]
     pub latency_floor: Duration,
-    /// The longest time of a processor for one adversarial input of 256 KiB. By
-    /// the clock it may take twenty times as long, for mail goes first.
+    /// The size of an adversarial input, 16 MiB at most. Default: 256 KiB.
+    #[serde(deserialize_with = "input_size")]
+    pub adversarial_size: u64,
+    /// The longest time of a processor for one adversarial input. By the clock it
+    /// may take twenty times as long, for mail goes first.
     #[serde(deserialize_with = "duration")]
     pub adversarial: Duration,
     /// The memory that the sources of a candidate may need, by estimate.
@@ -371,6 +374,7 @@ impl Default for ProofConfig {
             samples: 64,
             latency: 3.0,
             latency_floor: Duration::from_millis(250),
+            adversarial_size: 256 << 10,
             adversarial: Duration::from_secs(5),
             memory: None,
             memory_ratio: 3.0,
@@ -606,6 +610,12 @@ fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     quantity(from, expected, BYTES, 0.0..=1_099_511_627_776.0).map(|value| value as u64)
 }
 
+fn input_size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let expected = "a size such as \"256 KiB\", from 4 KiB to 16 MiB";
+    // Within bounds that a u64 holds.
+    quantity(from, expected, BYTES, 4_096.0..=16_777_216.0).map(|value| value as u64)
+}
+
 fn helper_memory<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let value = bytes(from)?;
     if value < MIN_HELPER {
@@ -651,6 +661,7 @@ mod tests {
             ("[proof]\nmemory = \"900 GiB\"\n", 4, 10, "more than this machine has"),
             ("[build]\nmemory = \"1 MiB\"\n", 4, 10, "64 MiB at least"),
             ("[build]\nhelper = 1\n", 4, 10, ""),
+            ("[proof]\nadversarial-size = \"1 KiB\"\n", 4, 20, "out of bounds"),
             ("[watch\n", 3, 7, ""),
         ] {
             let (at_line, at_column, message) = position(&format!("{base}{text}"));

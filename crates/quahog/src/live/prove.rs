@@ -240,7 +240,8 @@ fn try_on(engine: &Engine, test: &SelfTest, running: &Snapshot) -> Result<Proof,
     }
 
     // What it costs.
-    for (name, input) in probes::adversarial(engine) {
+    // Bounded far below what a usize holds.
+    for (name, input) in probes::adversarial(engine, config.adversarial_size as usize) {
         // Beside mail the builder gets a share of a processor, and that is no fault
         // of the candidate; but nothing goes on for ever.
         let longest = config.adversarial.saturating_mul(PATIENCE);

@@ -159,6 +159,20 @@ impl Images {
         key: &str,
         open: impl Fn(File) -> io::Result<Bytes>,
     ) -> io::Result<Option<KeptImage>> {
+        let image = self.read_noted(source, key, open);
+        if image.is_err() {
+            // What cannot be used is made again; without its note it is not there.
+            let _ = self.io.remove(&self.paths(source).1);
+        }
+        image
+    }
+
+    fn read_noted(
+        &self,
+        source: &[u8; 32],
+        key: &str,
+        open: impl Fn(File) -> io::Result<Bytes>,
+    ) -> io::Result<Option<KeptImage>> {
         let (image, note) = self.paths(source);
         let note = match self.note(&note) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
