@@ -126,8 +126,19 @@ pub fn planted_line() -> String {
     format!("Bench.Planted:0:*:{}\n", hex(PLANTED.bytes()))
 }
 
-/// Mails of text, HTML and attachments, and how many of them are planted.
-pub fn mails(count: usize) -> (Vec<Vec<u8>>, usize) {
+/// Which mails.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Of text and HTML.
+    Text,
+    /// With an attachment in base64 each.
+    Attachments,
+    /// Of both kinds, and messages in messages.
+    Mix,
+}
+
+/// Mails of a kind, and how many of them are planted.
+pub fn mails(count: usize, kind: Kind) -> (Vec<Vec<u8>>, usize) {
     let mut numbers = Numbers::new(4);
     let mut planted = 0;
     let mails = (0..count)
@@ -138,11 +149,16 @@ pub fn mails(count: usize) -> (Vec<Vec<u8>>, usize) {
             let mut blob: Vec<u8> = (0..len * 2)
                 .map(|at| (numbers.below(256) as u8) & if at % 3 == 0 { 0x7f } else { 0xff })
                 .collect();
-            if n % 20 == 0 {
+            let form = match kind {
+                Kind::Text => 1 + n % 2,
+                Kind::Attachments => 0,
+                Kind::Mix => n % 4,
+            };
+            if n % 20 == 0 && form == 0 {
                 planted += 1;
                 blob.extend_from_slice(PLANTED.as_bytes());
             }
-            let part = match n % 4 {
+            let part = match form {
                 0 => Part::mixed([
                     Part::text(&text),
                     Part::attachment("blob.bin", &blob, Encoding::Base64),

@@ -1,5 +1,6 @@
 //! The engine: all signatures, compiled, for one buffer at a time.
 
+use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::identify::{Identifier, Inside};
 use crate::lists::{Link, LinkAlert, LinkOptions};
 use crate::meter::{Interrupted, Meter, Unmetered};
 use crate::offset::starts_in;
-use crate::prefilter::{Filters, Fit, Passed, Seen, Sieve, SigRef, User};
+use crate::prefilter::{Filters, Fit, Kernel, Passed, Seen, Sieve, SigRef, User};
 use crate::segment::{Segment, picture_key};
 use crate::stats::{Counting, SignatureCost, Tally};
 use crate::verify::pcre::Stack;
@@ -104,15 +105,30 @@ pub struct Scratch {
     results: Vec<Option<Found>>,
     pub(crate) stack: Vec<Value>,
     yara: yara::State,
+    /// What was found of expressions that may match anywhere, by their numbers,
+    /// if no more than so many matches are counted: many signatures share one.
+    pub(crate) pcres: HashMap<usize, (u64, Found)>,
     tally: Tally,
 }
 
 impl Scratch {
+    /// Forgets what was found in another view, or of another segment.
+    fn begin(&mut self) {
+        self.yara.clear();
+        self.pcres.clear();
+    }
+
     /// What the signatures of an engine cost in the scans since the last
     /// [`forget_costs`](Self::forget_costs), what costs most first. All of these
     /// scans must have been by this engine.
     pub fn costs(&self, engine: &Engine) -> Vec<SignatureCost> {
         self.tally.costs(engine)
+    }
+
+    /// Says how scans with this memory look for grams, which is for benches: what
+    /// they find is the same.
+    pub fn set_kernel(&mut self, kernel: Kernel) {
+        self.seen.kernel = kernel;
     }
 
     /// Begins to count anew.
@@ -525,7 +541,7 @@ impl Engine {
             let hits = &mut *hits;
             let mut scan =
                 Scan { segment, at, layer, look, file_size, scratch, meter: &meter, hits };
-            scan.scratch.yara.clear();
+            scan.scratch.begin();
             while let Some(&(owner, signature)) = scan.scratch.live.get(next)
                 && owner == at
             {
@@ -562,7 +578,7 @@ impl<'e, 's> Scan<'e, 's> {
         meter: &'s dyn Meter,
         hits: &'s mut Vec<Hit>,
     ) -> Scan<'e, 's> {
-        scratch.yara.clear();
+        scratch.begin();
         Scan { segment, at: 0, layer, look, file_size, scratch, meter, hits }
     }
 }

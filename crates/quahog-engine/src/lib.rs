@@ -70,7 +70,7 @@ pub use crate::engine::{
 pub use crate::identify::Inside;
 pub use crate::lists::{Link, LinkAlert, LinkKind, LinkOptions};
 pub use crate::meter::{Interrupted, Meter, RegexLimits, Unmetered};
-pub use crate::prefilter::Passed;
+pub use crate::prefilter::{Kernel, Passed};
 pub use crate::segment::Segment;
 pub use crate::stats::SignatureCost;
 

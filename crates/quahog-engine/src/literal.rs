@@ -58,7 +58,7 @@ pub(crate) fn frequency(literal: &[u8]) -> f64 {
 const DULL: f64 = 1e-3;
 
 /// Two to the power of minus so many eighths.
-fn power(eighths: i32) -> f64 {
+pub(crate) fn power(eighths: i32) -> f64 {
     // 2^-1/8, and so on; the whole bits are an exponent.
     const FRACTIONS: [f64; 8] = [
         1.0,
@@ -74,32 +74,44 @@ fn power(eighths: i32) -> f64 {
     FRACTIONS[(eighths.max(0) % 8) as usize] * f64::from_bits((1023 - bits) << 52)
 }
 
+/// The longest literal whose grams are weighed.
+pub(crate) const MAX_WEIGHED: usize = u8::MAX as usize;
+
 /// The frequency of every gram of `len` bytes of a literal, in order; cheaper
-/// than one by one.
-pub(crate) fn frequencies(literal: &[u8], len: usize) -> Vec<f64> {
-    let mut sum = 0;
-    // What the bytes up to here cost, each by the two before it.
-    let costs: Vec<i32> = std::iter::once(0)
-        .chain(literal.windows(3).map(|window| {
-            if let [a, b, c] = *window {
-                sum += (triple(a, b, c) - pair(a, b)).max(0);
-            }
-            sum
-        }))
-        .collect();
-    let grams = literal.windows(len).enumerate();
-    grams
-        .map(|(at, gram)| {
-            let more = costs.get(at + len - 2).zip(costs.get(at)).map_or(0, |(b, a)| b - a);
-            let first = if let [a, b, ..] = *gram { pair(a, b) } else { 0 };
-            let frequency = power(first + more);
-            if is_dull(gram) { frequency.max(DULL) } else { frequency }
-        })
-        .collect()
+/// than one by one. Only the first [`MAX_WEIGHED`] bytes of the literal count.
+pub(crate) fn frequencies(literal: &[u8], len: usize) -> impl Iterator<Item = f64> {
+    let literal = &literal[..literal.len().min(MAX_WEIGHED)];
+    // What the bytes before and at the second of each pair cost, each by the two
+    // before it, and what the pair costs.
+    let mut costs = [(0i32, 0i32); MAX_WEIGHED];
+    let (mut sum, mut first) = (0, 0);
+    if let [a, b, ..] = *literal {
+        first = pair(a, b);
+        costs[0] = (0, first);
+    }
+    for (window, cost) in literal.windows(3).zip(&mut costs[1..]) {
+        if let [a, b, c] = *window {
+            sum += (triple(a, b, c) - first).max(0);
+            first = pair(b, c);
+            *cost = (sum, first);
+        }
+    }
+    literal.windows(len).enumerate().map(move |(at, gram)| {
+        let more = costs.get(at + len - 2).zip(costs.get(at)).map_or(0, |(b, a)| b.0 - a.0);
+        let first = costs.get(at).map_or(0, |cost| cost.1);
+        let frequency = power(first + more);
+        if is_dull(gram) { frequency.max(DULL) } else { frequency }
+    })
 }
 
 /// Whether fewer than three different bytes occur.
 pub(crate) fn is_dull(literal: &[u8]) -> bool {
+    if let [a, b, c, ..] = *literal {
+        let [a, b, c] = [fold(a), fold(b), fold(c)];
+        if a != b && b != c && a != c {
+            return false;
+        }
+    }
     let mut seen = [0u8; 2];
     let mut different = 0;
     for byte in literal.iter().map(|&byte| fold(byte)) {
@@ -116,7 +128,7 @@ pub(crate) fn is_dull(literal: &[u8]) -> bool {
 
 /// The part of a literal that is rarest, if it is to have this length.
 pub(crate) fn rarest_window(literal: &[u8], len: usize) -> Option<(usize, f64)> {
-    let costs = frequencies(literal, len).into_iter().enumerate();
+    let costs = frequencies(literal, len).enumerate();
     costs.min_by(|(_, a), (_, b)| a.total_cmp(b))
 }
 
@@ -160,7 +172,7 @@ mod tests {
         let text = b"<script>eval(unescape('%u9090'))\0\0\0\0\0\0\0\0\0";
         for len in [4, 8] {
             let expected: Vec<f64> = text.windows(len).map(frequency).collect();
-            assert_eq!(frequencies(text, len), expected);
+            assert_eq!(frequencies(text, len).collect::<Vec<_>>(), expected);
         }
         assert!((power(20) - (-2.5f64).exp2()).abs() < 1e-12);
     }

@@ -238,7 +238,22 @@ impl Scan<'_, '_> {
         })
     }
 
+    /// Searches for an expression, unless that was done before.
     fn pcre(&mut self, pcre: &Pcre<'_>, most: u64) -> Result<Found, Interrupted> {
+        if pcre.offset != Offset::ANY {
+            return self.search_pcre(pcre, most);
+        }
+        match self.scratch.pcres.get(&pcre.index) {
+            Some(&(counted, found)) if counted == most => Ok(found),
+            _ => {
+                let found = self.search_pcre(pcre, most)?;
+                self.scratch.pcres.insert(pcre.index, (most, found));
+                Ok(found)
+            }
+        }
+    }
+
+    fn search_pcre(&mut self, pcre: &Pcre<'_>, most: u64) -> Result<Found, Interrupted> {
         let Some(place) = self.segment.matchers.get(pcre.index) else {
             return Ok(Found::default());
         };

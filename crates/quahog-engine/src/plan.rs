@@ -10,7 +10,7 @@
 use quahog_sig::body::{Element, Pattern};
 use quahog_sig::model::{Base, Expression, Logical, Offset, Op, Sign, Subsignature};
 
-use crate::prefilter::{expense, expense_of_anchored};
+use crate::prefilter::{Places, expense, expense_of_anchored, rare_places};
 use crate::verify::{self, pcre};
 
 /// A literal that stands in every buffer that its signature matches.
@@ -23,6 +23,8 @@ pub(crate) struct Needle {
     pub(crate) anchor: Option<u32>,
     /// Where in the signature it stands, if what stands around it can be checked.
     pub(crate) place: Option<Place>,
+    /// Where its rarest grams are, once it is chosen.
+    pub(crate) places: Places,
 }
 
 /// Where a needle stands in its signature.
@@ -41,7 +43,12 @@ pub(crate) struct Place {
 impl Needle {
     /// A literal in lower case, found in either.
     pub(crate) fn anywhere(text: Vec<u8>) -> Needle {
-        Needle { text, nocase: true, anchor: None, place: None }
+        Needle { text, nocase: true, anchor: None, place: None, places: Places::default() }
+    }
+
+    /// The needle, once it is chosen.
+    fn chosen(self) -> Needle {
+        Needle { places: rare_places(&self.text), ..self }
     }
 }
 
@@ -85,7 +92,8 @@ pub(crate) fn of_pattern(
     subsignature: u8,
     second: bool,
 ) -> Option<Trigger> {
-    let mut best: Option<Trigger> = None;
+    let mut least = f64::INFINITY;
+    let mut best = None;
     let fixed = match offset.base {
         Base::Absolute(at) if offset.shift == 0 => Some(at),
         _ => None,
@@ -107,12 +115,11 @@ pub(crate) fn of_pattern(
                     Some(_) => expense_of_anchored(text),
                     None => expense(text) * (1.0 + spread / 8.0),
                 };
-                if best.as_ref().is_none_or(|best| cost < best.cost) {
+                if cost < least {
                     let part = u16::try_from(number).ok();
                     let place = part.map(|part| Place { subsignature, second, part, before });
-                    let text = text.to_vec();
-                    let needle = Needle { text, nocase: pattern.nocase(), anchor, place };
-                    best = Some(Trigger { mark: Mark::Needle(needle), cost });
+                    least = cost;
+                    best = Some((text, anchor, place));
                 }
             }
             let (min, max) = verify::lengths(element);
@@ -120,13 +127,16 @@ pub(crate) fn of_pattern(
             before = (add(before.0, min), add(before.1, max));
         }
     }
-    best
+    best.map(|(text, anchor, place)| {
+        let (text, nocase) = (text.to_vec(), pattern.nocase());
+        let needle = Needle { text, nocase, anchor, place, places: Places::default() };
+        Trigger { mark: Mark::Needle(needle), cost: least }
+    })
 }
 
-/// The literal, in lower case, by which a pattern alone is found.
+/// The literal by which a pattern alone is found, if case matters to it.
 pub(crate) fn literal_of(pattern: Pattern<'_>) -> Option<Vec<u8>> {
-    let needle = of_pattern(pattern, Offset::ANY, 0, false)?.into_needle()?;
-    Some(needle.text.to_ascii_lowercase())
+    Some(of_pattern(pattern, Offset::ANY, 0, false)?.into_needle()?.text)
 }
 
 /// How a signature is found.
@@ -157,7 +167,10 @@ impl Planned {
     pub(crate) fn needles(needles: Option<Vec<Needle>>) -> Planned {
         match needles {
             Some(needles) if needles.is_empty() => Planned::Never,
-            Some(needles) => Planned::With { needles, pictures: Vec::new() },
+            Some(needles) => {
+                let needles = needles.into_iter().map(Needle::chosen).collect();
+                Planned::With { needles, pictures: Vec::new() }
+            }
             None => Planned::Always,
         }
     }
@@ -167,7 +180,7 @@ fn planned(triggers: impl IntoIterator<Item = Trigger>) -> Planned {
     let (mut needles, mut pictures) = (Vec::new(), Vec::new());
     for trigger in triggers {
         match trigger.mark {
-            Mark::Needle(needle) => needles.push(needle),
+            Mark::Needle(needle) => needles.push(needle.chosen()),
             Mark::Picture(hash) => pictures.push(hash),
         }
     }
@@ -176,6 +189,7 @@ fn planned(triggers: impl IntoIterator<Item = Trigger>) -> Planned {
     }
     needles.sort_unstable();
     needles.dedup();
+    needles.shrink_to_fit(); // there are as many lists as signatures
     pictures.sort_unstable();
     pictures.dedup();
     Planned::With { needles, pictures }
@@ -188,13 +202,20 @@ struct Cover {
     cost: f64,
 }
 
+impl Cover {
+    fn has(&self, id: usize) -> bool {
+        self.ids >> id & 1 == 1 // there are at most 64
+    }
+}
+
 /// The triggers of a logical signature.
 pub(crate) fn of_logical(logical: Logical<'_>) -> Planned {
     let triggers = of_subsignatures(logical);
-    match cover(logical.expression, |id| cost(&triggers, id)) {
-        Some(cover) => planned(covered(&triggers, &cover)),
-        None => Planned::Always,
-    }
+    let Some(cover) = cover(logical.expression, |id| cost(&triggers, id)) else {
+        return Planned::Always;
+    };
+    let members = triggers.into_iter().enumerate().filter(|(id, _)| cover.has(*id));
+    planned(members.flat_map(|(_, triggers)| triggers.unwrap_or_default()))
 }
 
 /// For each subsignature the triggers of which one is there if it matches:
@@ -207,17 +228,18 @@ fn cost(triggers: &Triggers, id: u8) -> Option<f64> {
 }
 
 fn covered(triggers: &Triggers, cover: &Cover) -> Vec<Trigger> {
-    let members = triggers.iter().enumerate().filter(|(id, _)| cover.ids >> id & 1 == 1);
+    let members = triggers.iter().enumerate().filter(|(id, _)| cover.has(*id));
     members.flat_map(|(_, triggers)| triggers.clone().unwrap_or_default()).collect()
 }
 
 fn of_subsignatures(logical: Logical<'_>) -> Triggers {
     // Body patterns ask for no others; the rest asks for them, or for what has
     // a lower number.
-    let mut triggers: Triggers = logical
-        .subsignatures()
+    let subs: Vec<_> = logical.subsignatures().collect();
+    let mut triggers: Triggers = subs
+        .iter()
         .zip(0u8..)
-        .map(|(sub, id)| match sub {
+        .map(|(&sub, id)| match sub {
             Subsignature::Hex { offset, pattern, second } => {
                 let patterns = [Some(pattern), second].into_iter().zip([false, true]);
                 let patterns = patterns.filter_map(|(pattern, second)| Some((pattern?, second)));
@@ -230,8 +252,8 @@ fn of_subsignatures(logical: Logical<'_>) -> Triggers {
             _ => Some(Vec::new()),
         })
         .collect();
-    let is_hex = |id: usize| matches!(logical.subsignature(id), Some(Subsignature::Hex { .. }));
-    for (id, sub) in logical.subsignatures().enumerate() {
+    let is_hex = |id: usize| matches!(subs.get(id), Some(Subsignature::Hex { .. }));
+    for (id, sub) in subs.iter().enumerate() {
         if let Subsignature::Macro(_) = sub
             && let Some(before) = id.checked_sub(1)
             && is_hex(before)
@@ -239,16 +261,16 @@ fn of_subsignatures(logical: Logical<'_>) -> Triggers {
             triggers[id] = triggers[before].clone();
         }
     }
-    for (id, sub) in logical.subsignatures().enumerate() {
+    for (id, sub) in subs.iter().enumerate() {
         match sub {
             Subsignature::ByteCompare(compare) => {
                 let other = compare.reference as usize;
                 let comes_later = matches!(
-                    logical.subsignature(other),
+                    subs.get(other),
                     Some(Subsignature::ByteCompare(_)) if other >= id
                 );
                 let runs_later = matches!(
-                    logical.subsignature(other),
+                    subs.get(other),
                     None | Some(Subsignature::Pcre(_) | Subsignature::FuzzyImage(_))
                 );
                 if !comes_later && !runs_later {

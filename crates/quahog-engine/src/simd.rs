@@ -18,13 +18,17 @@ pub(crate) use x86_64::assert_twins;
 /// Proof that this CPU has vectors that are worth their while: none is known
 /// for this architecture.
 #[cfg(not(target_arch = "x86_64"))]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Vectors {}
 
 #[cfg(not(target_arch = "x86_64"))]
 impl Vectors {
-    pub(crate) fn detect() -> Option<Vectors> {
-        None
+    pub(crate) fn all() -> impl DoubleEndedIterator<Item = Vectors> {
+        std::iter::empty()
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {}
     }
 
     pub(crate) fn long(
@@ -66,7 +70,7 @@ mod x86_64 {
 
     use crate::prefilter::probe::{Candidate, FACTORS, FOLD, MASK, MAX_BITS};
 
-    /// Proof that this CPU has the vectors: only [`Vectors::detect`] makes one.
+    /// Proof that this CPU has the vectors: only [`Vectors::all`] makes one.
     #[derive(Clone, Copy, Debug, Eq, PartialEq)]
     pub(crate) enum Vectors {
         Avx2(Proof),
@@ -77,16 +81,20 @@ mod x86_64 {
     pub(crate) struct Proof(());
 
     impl Vectors {
-        pub(crate) fn detect() -> Option<Vectors> {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
-                Some(Vectors::Avx512(Proof(())))
-            } else {
-                Vectors::detect_avx2()
-            }
+        /// Those that this CPU has, the widest last.
+        pub(crate) fn all() -> impl DoubleEndedIterator<Item = Vectors> {
+            let avx2 = is_x86_feature_detected!("avx2");
+            let avx512 =
+                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+            let avx2 = avx2.then_some(Vectors::Avx2(Proof(())));
+            avx2.into_iter().chain(avx512.then_some(Vectors::Avx512(Proof(()))))
         }
 
-        pub(crate) fn detect_avx2() -> Option<Vectors> {
-            is_x86_feature_detected!("avx2").then_some(Vectors::Avx2(Proof(())))
+        pub(crate) fn name(self) -> &'static str {
+            match self {
+                Vectors::Avx2(_) => "avx2",
+                Vectors::Avx512(_) => "avx512",
+            }
         }
 
         /// Appends the candidates of grams of 8 bytes at multiples of 4, and
@@ -360,11 +368,10 @@ mod x86_64 {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn assert_twins(filter: &[u32], block: &[u8], range: Range<usize>) {
         use crate::prefilter::probe;
-        for twin in [Vectors::detect(), Vectors::detect_avx2()] {
-            let Some(twin) = twin else {
-                println!("skipped: this CPU has no such vectors");
-                continue;
-            };
+        if Vectors::all().count() == 0 {
+            println!("skipped: this CPU has no such vectors");
+        }
+        for twin in Vectors::all() {
             let at = format!("{range:?} of {} bytes, {} words", block.len(), filter.len());
             let (mut expected, mut found) = (Vec::new(), Vec::new());
             probe::long(filter, block, range.clone(), &mut expected);

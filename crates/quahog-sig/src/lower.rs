@@ -184,7 +184,9 @@ impl SetBuilder {
 
     /// Ends the building.
     pub fn finish(mut self) -> SignatureSet {
-        self.columns.seal();
+        let columns = &mut self.columns;
+        columns.n_pcres = columns.subs.number_pcres(&columns.code);
+        columns.seal();
         SignatureSet { columns: self.columns }
     }
 
@@ -355,7 +357,7 @@ impl SetBuilder {
         let is_static = !special
             && matches!(target, Target::ANY | Target::PE)
             && body.is_plain()
-            && body.items().len() >= 3;
+            && body.n_exact() >= 3;
         let code = CodeRange::new(start, self.columns.code.len());
         self.columns.bodies.push(BodyRow { target, offset, code, is_static });
         self.columns.raw_first |= line.format == Format::Sdb;

@@ -7,8 +7,9 @@
 use quahog_sig::model::{FileType, MagicKind, SignatureSet};
 use quahog_sig::{Format, Lines, SetBuilder};
 
-use aho_corasick::AhoCorasick;
-use quahog_sig::body::Pattern;
+use aho_corasick::{AhoCorasick, Input, MatchKind};
+use quahog_sig::body::{Element, Pattern};
+use quahog_sig::model::Base;
 
 use crate::BuildError;
 use crate::meter::{Interrupted, Meter, Unmetered};
@@ -34,10 +35,81 @@ pub struct Inside {
 #[derive(Debug)]
 pub(crate) struct Identifier {
     set: SignatureSet,
-    /// Finds the patterns that may stand in a text, by a literal of each.
-    patterns: AhoCorasick,
-    /// The rows of the patterns' literals.
-    rows: Vec<usize>,
+    /// Bytes at fixed places, newest line first: the place, the bytes, the type.
+    fixed: Vec<(usize, Vec<u8>, FileType)>,
+    /// All patterns, for a few bytes.
+    all: Patterns,
+    html: Patterns,
+    messages: Patterns,
+    archives: Patterns,
+}
+
+/// Patterns that are found by a literal of each, in one pass.
+#[derive(Debug)]
+struct Patterns {
+    /// Finds what begins first.
+    searcher: AhoCorasick,
+    /// Each pattern's literal, and its row in the set.
+    literals: Vec<(Vec<u8>, usize)>,
+    /// Of how many types they are.
+    n_types: usize,
+}
+
+impl Patterns {
+    fn new(set: &SignatureSet, wanted: fn(FileType) -> bool) -> Result<Patterns, BuildError> {
+        let magics = set.magics().enumerate().filter(|(_, magic)| wanted(magic.file_type));
+        let patterns = magics.filter(|(_, magic)| magic.kind == MagicKind::Pattern);
+        let mut types = Vec::new();
+        let mut literals = Vec::new();
+        for (row, magic) in patterns {
+            literals.extend(crate::plan::literal_of(magic.pattern).map(|text| (text, row)));
+            if !types.contains(&magic.file_type) {
+                types.push(magic.file_type);
+            }
+        }
+        let searcher = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostFirst)
+            .build(literals.iter().map(|(literal, _)| literal))
+            .map_err(|e| BuildError::TooLarge(e.to_string()))?;
+        Ok(Patterns { searcher, literals, n_types: types.len() })
+    }
+
+    /// Visits the row of each pattern whose literal stands in the bytes, once,
+    /// until the visitor has enough.
+    fn visit(
+        &self,
+        bytes: &[u8],
+        mut visit: impl FnMut(usize) -> Result<Control, Interrupted>,
+    ) -> Result<(), Interrupted> {
+        let mut left: Vec<&(Vec<u8>, usize)> = Vec::new();
+        let mut from = 0;
+        while let Some(first) = self.searcher.find(Input::new(bytes).range(from..)) {
+            if from == 0 {
+                left.extend(&self.literals);
+            }
+            let rest = bytes.get(first.start()..).unwrap_or_default();
+            let mut enough = Ok(Control::GoOn);
+            left.retain(|(literal, row)| {
+                let here = matches!(enough, Ok(Control::GoOn)) && rest.starts_with(literal);
+                if here {
+                    enough = visit(*row);
+                }
+                !here
+            });
+            if enough? == Control::Enough || left.is_empty() {
+                break;
+            }
+            from = first.start() + 1;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a visitor wants more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Control {
+    Enough,
+    GoOn,
 }
 
 impl Identifier {
@@ -50,33 +122,33 @@ impl Identifier {
         };
         let sets: Vec<&SignatureSet> = [&default].into_iter().chain(sets.iter().copied()).collect();
         let set = SignatureSet::magic_of(&sets);
-        let mut rows = Vec::new();
-        let mut texts = Vec::new();
-        for (row, magic) in set.magics().enumerate() {
-            if magic.kind == MagicKind::Pattern
-                && let Some(text) = crate::plan::literal_of(magic.pattern)
-            {
-                rows.push(row);
-                texts.push(text);
-            }
-        }
-        let patterns = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(&texts)
-            .map_err(|e| BuildError::TooLarge(e.to_string()))?;
-        Ok(Identifier { set, patterns, rows })
+        let bytes = set.magics().filter(|magic| magic.kind == MagicKind::Bytes);
+        let mut fixed: Vec<_> = bytes
+            .filter_map(|magic| {
+                let Base::Absolute(at) = magic.offset.base else { return None };
+                Some((at as usize, plain_text(magic.pattern)?, magic.file_type))
+            })
+            .collect();
+        fixed.reverse();
+        Ok(Identifier {
+            all: Patterns::new(&set, |_| true)?,
+            html: Patterns::new(&set, |file_type| file_type == FileType::HTML)?,
+            messages: Patterns::new(&set, |t| [FileType::MAIL, FileType::MHTML].contains(&t))?,
+            archives: Patterns::new(&set, is_archive_inside)?,
+            fixed,
+            set,
+        })
     }
 
     /// The type of a buffer by its first bytes.
     pub(crate) fn by_head(&self, bytes: &[u8], buffers: &mut Buffers) -> FileType {
         let head = &bytes[..bytes.len().min(HEAD)];
         // The newest line decides.
-        let magics: Vec<_> = self.set.magics().collect();
-        let fixed = magics.iter().rev().find(|magic| {
-            magic.kind == MagicKind::Bytes && matches_at_start(magic.pattern, head, magic.offset)
-        });
+        let mut fixed = self.fixed.iter();
+        let fixed =
+            fixed.find(|(at, text, _)| head.get(*at..).is_some_and(|h| h.starts_with(text)));
         let is_plain = |t: FileType| t.is_text() || t == FileType::BINARY_DATA;
-        let text = match fixed.map(|magic| magic.file_type) {
+        let text = match fixed.map(|&(_, _, file_type)| file_type) {
             // Patterns say more of what magic calls plain, too.
             Some(plain) if is_plain(plain) => plain,
             Some(file_type) => return file_type,
@@ -89,13 +161,14 @@ impl Identifier {
         // A program that lies in the first bytes of what is not known makes
         // all of it one (clamscan 1.4.6).
         let whole = |t: FileType| !is_embedded(t) || t == FileType::MSEXE;
-        let found = self.by_pattern(head, bytes.len(), whole, buffers, &Unmetered);
+        let found = self.matching(&self.all, head, bytes.len(), whole, buffers, &Unmetered);
         match found.unwrap_or_default().into_iter().max() {
             Some(file_type) => file_type,
             None if matches!(text, FileType::TEXT_UTF16LE | FileType::TEXT_UTF16BE) => {
                 let narrow = narrow(head);
-                let html = |file_type: FileType| file_type == FileType::HTML;
-                let found = self.by_pattern(&narrow, bytes.len(), html, buffers, &Unmetered);
+                let html = &self.html;
+                let found =
+                    self.matching(html, &narrow, bytes.len(), |_| true, buffers, &Unmetered);
                 if !found.unwrap_or_default().is_empty() { FileType::HTML } else { text }
             }
             None => text,
@@ -116,25 +189,28 @@ impl Identifier {
         meter: &dyn Meter,
     ) -> Result<Inside, Interrupted> {
         use FileType as F;
-        let wanted: &[FileType] = match by_head {
-            F::TEXT_ASCII | F::TEXT_UTF8 => &[F::HTML, F::MHTML, F::MAIL],
-            F::TEXT_UTF16LE | F::TEXT_UTF16BE | F::BINARY_DATA => &[F::MHTML],
-            F::GIF => &[F::HTML],
+        let (html, messages): (bool, &[FileType]) = match by_head {
+            F::TEXT_ASCII | F::TEXT_UTF8 => (true, &[F::MHTML, F::MAIL]),
+            F::TEXT_UTF16LE | F::TEXT_UTF16BE | F::BINARY_DATA => (false, &[F::MHTML]),
+            F::GIF => (true, &[]),
             _ => return Ok(Inside::default()),
         };
         meter.tick(bytes.len() as u64 / 4)?;
-        let wanted = |file_type: FileType| wanted.contains(&file_type);
-        let found = self.by_pattern(bytes, bytes.len(), wanted, buffers, meter)?;
-        Ok(Inside {
-            html: found.contains(&F::HTML),
-            message: found.into_iter().filter(|&file_type| file_type != F::HTML).max(),
-        })
+        let mut find = |patterns: &Patterns, wanted: &[FileType]| {
+            let wanted = |file_type: FileType| wanted.contains(&file_type);
+            self.matching(patterns, bytes, bytes.len(), wanted, buffers, meter)
+        };
+        let html = if html { find(&self.html, &[F::HTML])? } else { Vec::new() };
+        let messages =
+            if messages.is_empty() { Vec::new() } else { find(&self.messages, messages)? };
+        Ok(Inside { html: !html.is_empty(), message: messages.into_iter().max() })
     }
 
     /// Where in the bytes archives of other types lie by their magic, first
     /// what stands first.
     ///
-    /// Takes a pass over the bytes for each pattern of such a type.
+    /// Takes a pass over the bytes, and one for each pattern whose literal stands
+    /// in them.
     ///
     /// # Errors
     ///
@@ -146,26 +222,28 @@ impl Identifier {
         meter: &dyn Meter,
     ) -> Result<Vec<(usize, FileType)>, Interrupted> {
         let mut found = Vec::new();
-        for magic in self.set.magics() {
-            if magic.kind != MagicKind::Pattern || !is_archive_inside(magic.file_type) {
-                continue;
-            }
-            let Some(starts) = starts(magic.offset, bytes.len()) else { continue };
+        meter.tick(bytes.len() as u64 / 32)?;
+        self.archives.visit(bytes, |row| {
+            let Some(magic) = self.set.magic(row) else { return Ok(Control::GoOn) };
+            let Some(starts) = starts(magic.offset, bytes.len()) else { return Ok(Control::GoOn) };
             meter.tick(bytes.len() as u64 / 32)?;
             let mut add = |start: usize, _| {
                 found.push((start, magic.file_type));
                 found.len() < MAX_INSIDE
             };
             verify::visit(magic.pattern, bytes, starts, buffers, meter, &mut add)?;
-        }
+            Ok(Control::GoOn)
+        })?;
         found.sort_unstable();
         found.dedup();
         Ok(found)
     }
 
-    /// The wanted types whose patterns match.
-    fn by_pattern(
+    /// The wanted types some of whose patterns match; ends once it has all that
+    /// the patterns can tell.
+    fn matching(
         &self,
+        patterns: &Patterns,
         bytes: &[u8],
         len: usize,
         wanted: impl Fn(FileType) -> bool,
@@ -173,23 +251,18 @@ impl Identifier {
         meter: &dyn Meter,
     ) -> Result<Vec<FileType>, Interrupted> {
         let mut types = Vec::new();
-        let mut tried = vec![false; self.rows.len()];
-        let magics: Vec<_> = self.set.magics().collect();
-        for hit in self.patterns.find_overlapping_iter(bytes) {
-            let at = hit.pattern().as_usize();
-            if std::mem::replace(&mut tried[at], true) {
-                continue;
-            }
-            let magic = magics[self.rows[at]];
+        patterns.visit(bytes, |row| {
+            let Some(magic) = self.set.magic(row) else { return Ok(Control::GoOn) };
             if !wanted(magic.file_type) || types.contains(&magic.file_type) {
-                continue;
+                return Ok(Control::GoOn);
             }
-            let Some(starts) = starts(magic.offset, len) else { continue };
+            let Some(starts) = starts(magic.offset, len) else { return Ok(Control::GoOn) };
             let found = verify::search(magic.pattern, bytes, starts, Want::First, buffers, meter)?;
             if found.first.is_some() {
                 types.push(magic.file_type);
             }
-        }
+            Ok(if types.len() < patterns.n_types { Control::GoOn } else { Control::Enough })
+        })?;
         Ok(types)
     }
 }
@@ -203,20 +276,14 @@ fn default_table() -> SignatureSet {
     builder.finish()
 }
 
-/// Whether the one literal of the pattern stands at its absolute offset.
-fn matches_at_start(pattern: Pattern<'_>, head: &[u8], offset: quahog_sig::model::Offset) -> bool {
-    let quahog_sig::model::Base::Absolute(at) = offset.base else { return false };
-    let mut rest = head.get(at as usize..).unwrap_or_default();
-    pattern.parts().flat_map(quahog_sig::body::Part::elements).all(|element| match element {
-        quahog_sig::body::Element::Literal(text) => match rest.strip_prefix(text) {
-            Some(tail) => {
-                rest = tail;
-                true
-            }
-            None => false,
-        },
-        _ => false,
-    })
+/// The bytes of a pattern that has nothing else.
+fn plain_text(pattern: Pattern<'_>) -> Option<Vec<u8>> {
+    let elements = pattern.parts().flat_map(quahog_sig::body::Part::elements);
+    let texts = elements.map(|element| match element {
+        Element::Literal(text) => Some(text),
+        _ => None,
+    });
+    texts.collect::<Option<Vec<_>>>().map(|texts| texts.concat())
 }
 
 /// Archives and images whose magic may stand anywhere in another file.

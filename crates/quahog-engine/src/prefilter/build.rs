@@ -7,13 +7,14 @@ use crate::BuildError;
 use crate::literal::{self, fold};
 use crate::plan::Needle;
 use quahog_sig::model::table::Table;
+use rayon::prelude::*;
 
 /// The shortest literal that is known by grams of 8 bytes: wherever it lies,
 /// one of them begins at a multiple of 4.
 const LONG: usize = 11;
 const SHORT: usize = 4;
 /// Literals are cut to this length.
-const MAX_TEXT: usize = u8::MAX as usize;
+const MAX_TEXT: usize = literal::MAX_WEIGHED;
 /// Words of the largest filter: 2 MiB, about what a second cache holds.
 const MAX_FILTER: usize = 1 << (MAX_BITS - 1);
 
@@ -27,11 +28,41 @@ pub(crate) fn expense(text: &[u8]) -> f64 {
         2 | 3 => literal::frequency(text) + 1e-3,
         4..LONG => literal::rarest_window(text, SHORT).map_or(1.0, |(_, p)| p) + 3e-6,
         _ => {
-            let grams = literal::frequencies(&text[..text.len().min(MAX_TEXT)], 8);
-            let sums = grams.windows(4).map(|grams| grams.iter().sum::<f64>() / 4.0);
+            let sums = fours(literal::frequencies(text, 8)).map(|sum| sum / 4.0);
             sums.min_by(f64::total_cmp).unwrap_or(1.0)
         }
     }
+}
+
+/// Places of a literal, and how rare the four grams from there on are: eight
+/// times the binary logarithm of how many bytes of data it takes to meet one.
+pub(crate) type Places = [(u8, u8); 8];
+
+/// Where in a literal the rarest grams begin that it may be known by: the best
+/// place of each eighth of it, so that there is a choice where many literals
+/// have the same. All 0 if it has no such grams.
+pub(crate) fn rare_places(text: &[u8]) -> Places {
+    let text = &text[..text.len().min(MAX_TEXT)];
+    let n = text.len().saturating_sub(LONG - 1);
+    let mut least = [(0, f64::INFINITY); 8];
+    for (at, sum) in fours(literal::frequencies(text, 8)).enumerate() {
+        let least = &mut least[at * 8 / n.max(1)];
+        if sum < least.1 {
+            *least = (at, sum);
+        }
+    }
+    // Texts are at most 255 bytes long.
+    least.map(|(at, sum)| (at as u8, (-8.0 * sum.log2()).clamp(0.0, 255.0) as u8))
+}
+
+/// The sum of each four that follow each other.
+fn fours(numbers: impl Iterator<Item = f64>) -> impl Iterator<Item = f64> {
+    let mut last = [0.0; 4];
+    let sums = numbers.map(move |number| {
+        last = [last[1], last[2], last[3], number];
+        last.iter().sum()
+    });
+    sums.skip(3)
 }
 
 /// What it costs to look for a literal at one place, in the same measure: a
@@ -44,12 +75,15 @@ pub(crate) fn expense_of_anchored(text: &[u8]) -> f64 {
 /// Collects needles.
 #[derive(Debug, Default)]
 pub(crate) struct PrefilterBuilder<'n> {
-    needles: Vec<(&'n Needle, SigRef)>,
+    /// With the number that the first eight bytes of the text are.
+    needles: Vec<(u64, &'n Needle, SigRef)>,
 }
 
 impl<'n> PrefilterBuilder<'n> {
     pub(crate) fn add(&mut self, needle: &'n Needle, signature: SigRef) {
-        self.needles.push((needle, signature));
+        let mut first = [0; 8];
+        first.iter_mut().zip(&needle.text).for_each(|(first, byte)| *first = *byte);
+        self.needles.push((u64::from_be_bytes(first), needle, signature));
     }
 
     /// Builds the tables.
@@ -58,9 +92,11 @@ impl<'n> PrefilterBuilder<'n> {
     ///
     /// They would have more than 2^32 entries.
     pub(crate) fn build(mut self) -> Result<Prefilter, BuildError> {
-        self.needles.sort_unstable_by(|(a, x), (b, y)| {
-            (&a.text, a.nocase, a.anchor, x, a.place)
-                .cmp(&(&b.text, b.nocase, b.anchor, y, b.place))
+        self.needles.par_sort_unstable_by(|(first, a, x), (second, b, y)| {
+            first.cmp(second).then_with(|| {
+                (&a.text, a.nocase, a.anchor, x, a.place)
+                    .cmp(&(&b.text, b.nocase, b.anchor, y, b.place))
+            })
         });
         self.needles.dedup();
         let count =
@@ -69,10 +105,10 @@ impl<'n> PrefilterBuilder<'n> {
         let (mut long, mut short, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         let mut anchored = Vec::new();
         let mut crowd = Crowd::new();
-        for group in self.needles.chunk_by(|(a, _), (b, _)| {
+        for group in self.needles.chunk_by(|(_, a, _), (_, b, _)| {
             (&a.text, a.nocase, a.anchor) == (&b.text, b.nocase, b.anchor)
         }) {
-            let Some((needle, _)) = group.first() else { continue };
+            let Some((_, needle, _)) = group.first() else { continue };
             let bytes = &needle.text[..needle.text.len().min(MAX_TEXT)];
             let number = count(texts.len())?;
             if texts.len() >= MAX_TEXTS {
@@ -88,7 +124,7 @@ impl<'n> PrefilterBuilder<'n> {
                     pairs.push([u32::from(pair), number]);
                 }
                 4..LONG => short.push(crowd.short(bytes, number)),
-                _ => long.extend(crowd.long(bytes, number)),
+                _ => long.extend(crowd.long(bytes, number, needle.places)),
             }
             let text = Text {
                 start: count(arena.len())?,
@@ -102,7 +138,7 @@ impl<'n> PrefilterBuilder<'n> {
             users.extend(
                 group
                     .iter()
-                    .map(|&(needle, signature)| User { signature, place: needle.place }.pack()),
+                    .map(|&(_, needle, signature)| User { signature, place: needle.place }.pack()),
             );
         }
         pairs.sort_unstable();
@@ -177,16 +213,18 @@ impl Crowd {
         self.take(hash, hash, text, at)
     }
 
-    fn long(&mut self, bytes: &[u8], text: u32) -> [Gram; 4] {
-        let hash = |window: &[u8]| hash_long(window.first_chunk().copied().unwrap_or_default());
-        let costs = bytes.windows(8).zip(literal::frequencies(bytes, 8));
-        let costs: Vec<f64> =
-            costs.map(|(gram, frequency)| self.cost(frequency, hash(gram))).collect();
-        let sums = costs.windows(4).map(|costs| costs.iter().sum::<f64>()).enumerate();
-        let at = sums.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
+    fn long(&mut self, bytes: &[u8], text: u32, places: Places) -> [Gram; 4] {
+        let hash = |at: usize| hash_long(bytes[at..].first_chunk().copied().unwrap_or_default());
+        let cost = |(at, rarity): (u8, u8)| {
+            let each = literal::power(i32::from(rarity)) / 4.0;
+            let grams = usize::from(at)..usize::from(at) + 4;
+            grams.map(|at| self.cost(each, hash(at))).sum::<f64>()
+        };
+        let costs = places.into_iter().map(|place| (place.0, cost(place)));
+        let at = costs.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| usize::from(at));
         let window: [u8; AROUND] = bytes[at..].first_chunk().copied().unwrap_or_default();
         [0, 1, 2, 3].map(|shift| {
-            let hash = hash(&bytes[at + shift..]);
+            let hash = hash(at + shift);
             let print = print_long(hash, shift, around(&window, shift));
             self.take(hash, print, text, at + shift)
         })
@@ -199,27 +237,26 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
         return Default::default();
     }
     let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
-    list.sort_unstable_by_key(|gram| (gram.hash, gram.text, gram.at));
+    let bucket = |gram: &Gram| (gram.hash >> (32 - bits)) as usize;
+    list.par_sort_unstable_by_key(|gram| gram.hash);
     let n_different = list.chunk_by(|a, b| a.hash == b.hash).count();
     // Sixty-four bits and more for each gram, as far as the cache goes: then about
     // one place of a thousand passes without cause.
     let words = (2 * n_different).next_power_of_two().clamp(256, MAX_FILTER);
     let mut filter = vec![0u32; words];
+    let mut starts = vec![0u32; (1 << bits) + 1];
     for gram in &list {
         let (word, mask) = slot(gram.hash, words.ilog2());
         filter[word] |= mask;
-    }
-    let mut starts = vec![0u32; (1 << bits) + 1];
-    for gram in &list {
-        starts[(gram.hash >> (32 - bits)) as usize + 1] += 1;
+        starts[bucket(gram) + 1] += 1;
     }
     let mut sum = 0;
     for start in &mut starts {
         sum += *start;
         *start = sum;
     }
-    for bucket in list.chunk_by_mut(|a, b| a.hash >> (32 - bits) == b.hash >> (32 - bits)) {
-        bucket.sort_unstable_by_key(|gram| (gram.print, gram.text, gram.at));
+    for grams in list.chunk_by_mut(|a, b| bucket(a) == bucket(b)) {
+        grams.sort_unstable_by_key(|gram| (gram.print, gram.text, gram.at));
     }
     let entries = list
         .into_iter()

@@ -29,12 +29,13 @@ mod anchored;
 mod build;
 pub(crate) mod probe;
 
-pub(crate) use build::{PrefilterBuilder, expense, expense_of_anchored};
+pub(crate) use build::{Places, PrefilterBuilder, expense, expense_of_anchored, rare_places};
 
 use crate::literal::{self, fold};
 use crate::meter::{Interrupted, Meter};
 use crate::plan::Place;
 use anchored::Anchored;
+pub use probe::Kernel;
 use probe::{Candidate, Probes};
 use quahog_sig::model::table::{Plain, Sections, Table};
 
@@ -259,6 +260,7 @@ impl User {
 /// Memory of a search.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
+    pub(crate) kernel: Kernel,
     /// For each user of each prefilter how often it failed its check; [`LIVE`]
     /// once it passed.
     states: Vec<u16>,
@@ -338,7 +340,7 @@ impl Sieve<'_> {
         check: &mut dyn FnMut(usize, &User, usize) -> Fit,
         out: &mut Vec<(usize, SigRef)>,
     ) -> Result<Passed, Interrupted> {
-        let Seen { states, firsts, touched, candidates } = seen;
+        let Seen { kernel, states, firsts, touched, candidates } = seen;
         firsts.clear();
         let mut n_users = 0;
         for segment in 0..self.n_segments {
@@ -351,6 +353,7 @@ impl Sieve<'_> {
         let max_fails = MAX_FAILS + haystack.len() / FAIL_BYTES;
         let mut search = Search {
             sieve: self,
+            kernel: *kernel,
             haystack,
             states,
             firsts,
@@ -468,6 +471,7 @@ impl Grams {
 
 struct Search<'p, 'h, 's> {
     sieve: Sieve<'p>,
+    kernel: Kernel,
     haystack: &'h [u8],
     states: &'s mut [u16],
     firsts: &'s [usize],
@@ -509,7 +513,7 @@ impl<'p> Search<'p, '_, '_> {
                 // read on further.
                 let end = self.haystack.len().min(to + 128);
                 let block = self.haystack.get(from..end).unwrap_or_default();
-                probes.run(filter, block, to - from, candidates);
+                probes.run(self.kernel, filter, block, to - from, candidates);
                 self.passed.probes += candidates.len() as u64;
                 // Each place is worth about as much as the bytes that lead to it.
                 meter.tick(4 * candidates.len() as u64)?;

@@ -22,6 +22,30 @@ pub(crate) enum Probes {
     Short,
 }
 
+/// How a CPU looks for grams: byte by byte, or by vectors that it has. All find
+/// the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Kernel(Option<Vectors>);
+
+impl Kernel {
+    /// All that this CPU can run: the plain loops first, then what is faster; the
+    /// last one is the [default](Kernel::default).
+    pub fn available() -> Vec<Kernel> {
+        std::iter::once(Kernel(None)).chain(Vectors::all().map(|v| Kernel(Some(v)))).collect()
+    }
+
+    /// A name for people.
+    pub fn name(self) -> &'static str {
+        self.0.map_or("portable", Vectors::name)
+    }
+}
+
+impl Default for Kernel {
+    fn default() -> Kernel {
+        Kernel(Vectors::all().last())
+    }
+}
+
 /// Bit 5 of every byte.
 pub(crate) const FOLD: u32 = 0x2020_2020;
 /// What the lower and the upper half of a gram are multiplied with.
@@ -104,8 +128,15 @@ impl Probes {
     /// Appends the candidates that begin in the first `len` bytes of a block.
     ///
     /// The filter has a power of two of words, and a block fewer than 2^32 bytes.
-    pub(super) fn run(self, filter: &[u32], block: &[u8], len: usize, out: &mut Vec<Candidate>) {
-        let range = match (self, Vectors::detect()) {
+    pub(super) fn run(
+        self,
+        kernel: Kernel,
+        filter: &[u32],
+        block: &[u8],
+        len: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        let range = match (self, kernel.0) {
             (_, None) => 0..len,
             (Probes::Long, Some(vectors)) => vectors.long(filter, block, 0..len, out),
             (Probes::Short, Some(vectors)) => vectors.short(filter, block, 0..len, out),

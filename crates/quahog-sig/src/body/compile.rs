@@ -1,7 +1,5 @@
 //! From [`Body`] to [`Pattern`](super::Pattern): cut into parts, checked.
 
-use std::ops::Range;
-
 use super::pattern::{
     AnchorByte, FLAG_NOCASE, PART_GAP, PART_LEFT_BYTE, PART_LEFT_CLASS, PART_RIGHT_BYTE,
     PART_RIGHT_CLASS, Writer,
@@ -37,7 +35,13 @@ const SPLITTING_GAP: u32 = 128;
 impl Body {
     /// Whether only exact bytes are written.
     pub fn is_plain(&self) -> bool {
-        self.items.iter().all(|item| matches!(item.kind, ItemKind::Byte { mask: 0xff, .. }))
+        self.items.iter().all(|item| matches!(item.kind, ItemKind::Literal(_)))
+    }
+
+    /// The number of exact bytes outside of alternates.
+    pub fn n_exact(&self) -> usize {
+        let len = |item: &Item| if let ItemKind::Literal(b) = &item.kind { b.len() } else { 0 };
+        self.items.iter().map(len).sum()
     }
 
     /// Checks the pattern and appends its compact form to `out`.
@@ -47,7 +51,7 @@ impl Body {
     /// A part is empty, lacks two adjacent exact bytes, or breaks one of
     /// `rules`. Nothing is appended then.
     pub fn compile(&self, rules: &Rules, out: &mut Vec<u8>) -> Result<(), Error> {
-        if rules.three_plain_bytes && self.is_plain() && self.items.len() < 3 {
+        if rules.three_plain_bytes && self.is_plain() && self.n_exact() < 3 {
             return Err(Error::new(ErrorKind::PatternTooShort, self.span()));
         }
         let units = expand(&self.items)?;
@@ -92,14 +96,11 @@ enum UnitKind<'b> {
     Byte { value: u8, mask: u8 },
     Class { class: CharClass, negated: bool },
     Gap(Gap),
+    Literal(&'b [u8]),
     Skip(u32),
 }
 
 impl Unit<'_> {
-    fn is_exact(&self) -> bool {
-        matches!(self.kind, UnitKind::Byte { mask: 0xff, .. })
-    }
-
     /// The fewest bytes that it counts for where ClamAV asks whether a part
     /// fits; a class counts nothing there.
     fn min_len(&self) -> u32 {
@@ -112,8 +113,16 @@ impl Unit<'_> {
 
     /// How many elements it counts for.
     fn elements(&self) -> u32 {
-        if let UnitKind::Skip(n) = self.kind { n } else { 1 }
+        match self.kind {
+            UnitKind::Literal(bytes) => length(bytes),
+            UnitKind::Skip(n) => n,
+            _ => 1,
+        }
     }
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
 /// Turns short gaps into wildcards and long ones into the gaps they mean.
@@ -145,6 +154,7 @@ fn expand(items: &[Item]) -> Result<Vec<Unit<'_>>, Error> {
                     UnitKind::Gap(meaning(*written))
                 }
             },
+            ItemKind::Literal(bytes) => UnitKind::Literal(bytes),
             ItemKind::Star => UnitKind::Gap(Gap { min: 0, max: u32::MAX }),
         };
         // Neighbouring wildcards are one.
@@ -260,6 +270,9 @@ impl PartUnits<'_, '_> {
             (UnitKind::Byte { value, mask }, UnitKind::Anchor { min, max }) => {
                 Some(AnchorByte { value: *value, mask: *mask, min: *min, max: *max })
             }
+            (UnitKind::Literal([value]), UnitKind::Anchor { min, max }) => {
+                Some(AnchorByte { value: *value, mask: 0xff, min: *min, max: *max })
+            }
             (UnitKind::Skip(1), UnitKind::Anchor { min, max }) => {
                 Some(AnchorByte { value: 0, mask: 0, min: *min, max: *max })
             }
@@ -295,7 +308,7 @@ impl PartUnits<'_, '_> {
             return Err(self.error(ErrorKind::PartTooLong));
         }
         if !rules.short_parts
-            && !units.windows(2).any(|pair| pair[0].is_exact() && pair[1].is_exact())
+            && !units.iter().any(|unit| matches!(unit.kind, UnitKind::Literal([_, _, ..])))
         {
             return Err(self.error(ErrorKind::PartTooShort));
         }
@@ -328,18 +341,24 @@ fn encode(units: &[Unit<'_>], rules: &Rules) -> Result<(Vec<u8>, u32), Error> {
         _ => false,
     };
     // Only a part that can be longer than its least length can be cut.
-    let cut = units.iter().any(variable).then(|| search_run(units).end);
+    let cut = units.iter().any(variable).then(|| search_run(units));
+    let rest = |units: &[Unit<'_>]| units.iter().fold(0u32, |n, u| n.saturating_add(u.min_len()));
     let mut writer = Writer::default();
     let mut min_len = 0u32;
     for (at, unit) in units.iter().enumerate() {
-        if cut == Some(at) {
-            let rest = units[at..].iter().fold(0u32, |n, unit| n.saturating_add(unit.min_len()));
-            writer.cut(rest);
-        }
         match &unit.kind {
-            UnitKind::Byte { value, mask: 0xff } => {
-                writer.literal(if rules.nocase { value.to_ascii_lowercase() } else { *value });
-            }
+            UnitKind::Literal(bytes) => match cut {
+                Some((unit, end)) if unit == at => {
+                    let (before, behind) = bytes.split_at(end.min(bytes.len()));
+                    writer.literal(before, rules.nocase);
+                    // What ends the part is not cut.
+                    if !behind.is_empty() || at + 1 < units.len() {
+                        writer.cut(rest(&units[at + 1..]).saturating_add(length(behind)));
+                    }
+                    writer.literal(behind, rules.nocase);
+                }
+                _ => writer.literal(bytes, rules.nocase),
+            },
             UnitKind::Byte { value, mask } => writer.nibble(*value, *mask),
             UnitKind::Skip(count) => writer.skip(*count),
             UnitKind::Class { class, negated } => writer.class(*class, *negated),
@@ -364,23 +383,29 @@ fn encode(units: &[Unit<'_>], rules: &Rules) -> Result<(Vec<u8>, u32), Error> {
 
 /// The run of exact bytes that ClamAV searches a part by: the first of three
 /// that are not all zero, else the first of three zeros, else the last of two
-/// that are not both zero, else two zeros (observed on clamscan 1.4.6).
+/// that are not both zero, else two zeros (observed on clamscan 1.4.6). Given
+/// are the number of a unit and the place in its bytes behind the run.
 ///
 /// It matters because the end of the buffer can cut a part only behind it.
-fn search_run(units: &[Unit<'_>]) -> Range<usize> {
-    let runs = |len: usize| {
-        let fits = move |at: usize| units[at..at + len].iter().all(Unit::is_exact);
-        (0..(units.len() + 1).saturating_sub(len)).filter(move |&at| fits(at))
+fn search_run(units: &[Unit<'_>]) -> (usize, usize) {
+    let literals = units.iter().enumerate().filter_map(|(at, unit)| match unit.kind {
+        UnitKind::Literal(bytes) => Some((at, bytes)),
+        _ => None,
+    });
+    // Where the runs of so many bytes end; those of zeros only if `zero`.
+    let run = |len: usize, zero: bool| {
+        literals.clone().flat_map(move |(at, bytes)| {
+            let windows = bytes.windows(len).zip(len..);
+            let fits = windows.filter(move |(run, _)| zero || run.iter().any(|&byte| byte != 0));
+            fits.map(move |(_, end)| (at, end))
+        })
     };
-    let zero = |at: usize, len: usize| {
-        units[at..at + len].iter().all(|u| matches!(u.kind, UnitKind::Byte { value: 0, .. }))
-    };
-    let three = runs(3).find(|&at| !zero(at, 3)).or_else(|| runs(3).next());
-    let two = || runs(2).rfind(|&at| !zero(at, 2)).or_else(|| runs(2).next());
-    match three {
-        Some(at) => at..at + 3,
-        None => two().map_or(units.len()..units.len(), |at| at..at + 2),
-    }
+    run(3, false)
+        .next()
+        .or_else(|| run(3, true).next())
+        .or_else(|| run(2, false).last())
+        .or_else(|| run(2, true).next())
+        .unwrap_or((units.len(), 0))
 }
 
 /// The branches as strings of one length, if that is what they are.
@@ -391,12 +416,12 @@ fn strings(branches: &[Vec<Item>], rules: &Rules, len: u32) -> Option<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     for branch in branches {
-        if branch.len() != len as usize {
-            return None;
-        }
-        for item in branch {
-            let ItemKind::Byte { value, mask: 0xff } = item.kind else { return None };
-            bytes.push(value);
+        match branch.as_slice() {
+            [] if len == 0 => {}
+            [Item { kind: ItemKind::Literal(text), .. }] if length(text) == len => {
+                bytes.extend_from_slice(text);
+            }
+            _ => return None,
         }
     }
     Some(bytes)
@@ -409,6 +434,7 @@ fn lengths(branches: &[Vec<Item>]) -> (u32, u32) {
             let (s, l) = match &item.kind {
                 ItemKind::Alternate { branches, .. } => lengths(branches),
                 ItemKind::Gap(gap) => (gap.min.unwrap_or(0), gap.min.unwrap_or(0)),
+                ItemKind::Literal(bytes) => (length(bytes), length(bytes)),
                 _ => (1, 1),
             };
             (short.saturating_add(s), long.saturating_add(l))
@@ -423,11 +449,9 @@ fn encode_branches(branches: &[Vec<Item>], rules: &Rules) -> Vec<Vec<u8>> {
         for item in branch {
             match &item.kind {
                 ItemKind::Byte { mask: 0, .. } => writer.skip(1),
-                ItemKind::Byte { value, mask: 0xff } => {
-                    writer.literal(if rules.nocase { value.to_ascii_lowercase() } else { *value });
-                }
                 ItemKind::Byte { value, mask } => writer.nibble(*value, *mask),
                 ItemKind::Gap(gap) => writer.skip(gap.min.unwrap_or(0)),
+                ItemKind::Literal(bytes) => writer.literal(bytes, rules.nocase),
                 ItemKind::Alternate { branches, .. } => {
                     writer.branches(&encode_branches(branches, rules));
                 }

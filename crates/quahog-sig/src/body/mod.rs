@@ -74,7 +74,8 @@ pub enum ItemKind {
         /// The branches as written.
         branches: Vec<Vec<Item>>,
     },
-    /// Two digits: an exact byte (mask `ff`), a nibble (`f0`, `0f`) or `??` (`00`).
+    /// Two digits of which one is a `?`, or both: a nibble (mask `f0`, `0f`) or
+    /// `??` (`00`).
     Byte {
         /// The bits that are given.
         value: u8,
@@ -90,6 +91,8 @@ pub enum ItemKind {
     },
     /// `{n}`, `{n-}`, `{-m}`, `{n-m}`, `{}` or `{-}`.
     Gap(WrittenGap),
+    /// Pairs of digits, as many as stand side by side; one at least.
+    Literal(Vec<u8>),
     /// `*`
     Star,
 }
@@ -145,33 +148,51 @@ impl fmt::Display for ItemKind {
                 gap.max.map_or(Ok(()), |n| write!(f, "{n}"))?;
                 f.write_str("}")
             }
+            ItemKind::Literal(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
             ItemKind::Star => f.write_str("*"),
         }
     }
 }
 
+/// The value of a hex digit in either case; [`NO_DIGIT`] for another byte.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16u8 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
+const NO_DIGIT: u8 = 0xff;
+
 /// The value of a hex digit in either case.
 pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    Some(DIGITS[usize::from(byte)]).filter(|&value| value != NO_DIGIT)
+}
+
+/// The byte that two hex digits write.
+fn hex_pair(pair: [u8; 2]) -> Option<u8> {
+    let [high, low] = pair.map(|digit| DIGITS[usize::from(digit)]);
+    // Values of digits have four bits, and what is none has all.
+    (high | low < 16).then_some(high << 4 | low)
 }
 
 /// Decodes hex digits into `out`; false if they are none, or not as many.
 pub(crate) fn decode_hex(text: &[u8], out: &mut [u8]) -> bool {
-    if text.len() != out.len() * 2 {
+    let (pairs, rest) = text.as_chunks();
+    if pairs.len() != out.len() || !rest.is_empty() {
         return false;
     }
-    text.chunks_exact(2).zip(out).all(|(pair, byte)| {
-        let (Some(high), Some(low)) = (hex_digit(pair[0]), hex_digit(pair[1])) else {
-            return false;
-        };
-        *byte = high << 4 | low;
-        true
-    })
+    pairs.iter().zip(out).all(|(&pair, byte)| hex_pair(pair).inspect(|&b| *byte = b).is_some())
+}
+
+/// The bytes that hex digits write, as far as there are pairs of them.
+fn leading_hex(text: &[u8]) -> Vec<u8> {
+    let (pairs, _) = text.as_chunks();
+    let len = pairs.iter().take_while(|&&pair| hex_pair(pair).is_some()).count();
+    pairs[..len].iter().map(|&pair| hex_pair(pair).unwrap_or_default()).collect()
 }
 
 /// Appends a number, seven bits a byte, low ones first.

@@ -1,6 +1,6 @@
 //! From text to [`Body`].
 
-use super::{Body, CharClass, Item, ItemKind, WrittenGap, hex_digit};
+use super::{Body, CharClass, Item, ItemKind, WrittenGap, hex_digit, leading_hex};
 use crate::{Error, ErrorKind, Span};
 
 /// Parentheses allowed inside one alternate, nested or side by side (refused
@@ -15,7 +15,7 @@ const MAX_INNER_PARENTHESES: u32 = 15;
 /// checked by [`Body::compile`].
 pub fn parse(text: &[u8]) -> Result<Body, Error> {
     let mut parser = Parser { text, pos: 0 };
-    let mut items = Vec::with_capacity(text.len() / 2);
+    let mut items = Vec::new();
     while let Some(byte) = parser.peek() {
         let start = parser.pos;
         let kind = match byte {
@@ -26,7 +26,7 @@ pub fn parse(text: &[u8]) -> Result<Body, Error> {
             b'{' => ItemKind::Gap(parser.gap()?),
             b'[' => parser.anchor()?,
             b'!' | b'(' => parser.parenthesis()?,
-            _ => parser.byte()?,
+            _ => parser.bytes()?,
         };
         items.push(Item { kind, span: parser.span_from(start) });
     }
@@ -59,6 +59,16 @@ impl Parser<'_> {
 
     fn span_from(&self, start: usize) -> Span {
         Span::new(start, self.pos)
+    }
+
+    /// Parses pairs of digits, or one pair with a `?` in it.
+    fn bytes(&mut self) -> Result<ItemKind, Error> {
+        let bytes = leading_hex(self.text.get(self.pos..).unwrap_or_default());
+        if bytes.is_empty() {
+            return self.byte();
+        }
+        self.pos += 2 * bytes.len();
+        Ok(ItemKind::Literal(bytes))
     }
 
     /// Parses two digits, either of which may be `?`.
@@ -183,7 +193,7 @@ impl Parser<'_> {
                     ItemKind::Alternate { negated: false, branches: self.branches(inner)? }
                 }
                 b'{' => ItemKind::Gap(self.gap()?),
-                _ => self.byte()?,
+                _ => self.bytes()?,
             };
             let item = Item { kind, span: self.span_from(start) };
             // The list is never empty: it starts with one branch and only grows.

@@ -402,16 +402,29 @@ impl Writer {
         write_varint(&mut self.code, value);
     }
 
-    pub(super) fn literal(&mut self, byte: u8) {
-        match self.literal {
-            // The op of the open literal is below OP_SKIP - 1: it may grow.
-            Some(at) if self.code[at] < OP_SKIP - 1 => self.code[at] += 1,
-            _ => {
-                self.literal = Some(self.code.len());
-                self.code.push(0);
+    /// Writes bytes, in lower case if case does not matter.
+    pub(super) fn literal(&mut self, mut bytes: &[u8], nocase: bool) {
+        while !bytes.is_empty() {
+            // An op below OP_SKIP is a literal of so many bytes and one more;
+            // the open one may grow.
+            let at = self.literal.filter(|&at| self.code[at] < OP_SKIP - 1);
+            let (at, room) = match at {
+                Some(at) => (at, OP_SKIP - 1 - self.code[at]),
+                None => {
+                    self.code.push(0);
+                    (self.code.len() - 1, OP_SKIP)
+                }
+            };
+            let (now, later) = bytes.split_at(bytes.len().min(usize::from(room)));
+            let start = self.code.len();
+            self.code.extend_from_slice(now);
+            if nocase {
+                self.code[start..].make_ascii_lowercase();
             }
+            self.code[at] = (self.code.len() - at - 2) as u8; // below OP_SKIP
+            self.literal = Some(at);
+            bytes = later;
         }
-        self.code.push(byte);
     }
 
     fn op(&mut self, op: u8) {
@@ -516,7 +529,7 @@ mod tests {
     #[test]
     fn literals_longer_than_an_op_are_split() {
         let mut writer = Writer::default();
-        (0..300).for_each(|n| writer.literal((n % 251) as u8));
+        (0..300).for_each(|n| writer.literal(&[(n % 251) as u8], false));
         let lens: Vec<usize> = Elements { reader: Reader { code: &writer.code }, depth: 0 }
             .map(|e| if let Element::Literal(l) = e { l.len() } else { 0 })
             .collect();

@@ -1,5 +1,7 @@
 //! Rows of the large tables, each kept as a few numbers.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::table::{Packed, Sections, Table};
@@ -186,6 +188,23 @@ impl Subs {
             self.more.to_mut().truncate(first);
         }
         self.rows.to_mut().truncate(len);
+    }
+
+    /// Gives expressions of the same text and flags, which lie in `code`, the same
+    /// number; gives how many there are.
+    pub(crate) fn number_pcres(&mut self, code: &[u8]) -> u32 {
+        let is_pcre = |row: &&[u32; 3]| row[0] >> SUB_KIND_SHIFT == 4;
+        let more: Vec<usize> =
+            self.rows.iter().filter(is_pcre).filter_map(|row| Subs::more_of(row[0])).collect();
+        let mut numbers = HashMap::new();
+        for at in more {
+            let Some(words) = self.more.to_mut().get_mut(at) else { continue };
+            let [form, _, _, _, start, end, number] = words;
+            let text = code.get(*start as usize..*end as usize).unwrap_or_default();
+            let next = numbers.len() as u32; // fewer than there are subsignatures
+            *number = *numbers.entry((text, *form >> 16)).or_insert(next);
+        }
+        numbers.len() as u32
     }
 
     /// Where in `more` the rest of a row is.

@@ -775,12 +775,21 @@ impl SignatureSet {
     /// File type magic, in the order of its lines. It is not counted by
     /// [`len`](Self::len): it types layers and detects nothing.
     pub fn magics(&self) -> impl ExactSizeIterator<Item = Magic<'_>> {
-        self.columns.magics.iter().map(|row| Magic {
+        self.columns.magics.iter().map(|row| self.magic_in(row))
+    }
+
+    /// A line of magic.
+    pub fn magic(&self, index: usize) -> Option<Magic<'_>> {
+        self.columns.magics.get(index).map(|row| self.magic_in(row))
+    }
+
+    fn magic_in(&self, row: &MagicRow) -> Magic<'_> {
+        Magic {
             kind: row.kind,
             offset: row.offset,
             pattern: Pattern::new(self.code(row.code)),
             file_type: row.file_type,
-        })
+        }
     }
 
     /// The signatures of container metadata, in the order of their lines.
