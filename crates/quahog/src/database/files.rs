@@ -144,6 +144,8 @@ pub(super) fn read_small(path: &Path, most: u64) -> io::Result<Bytes> {
 
 fn read_at_most(path: &Path, most: u64, follow: bool) -> Result<Bytes, NotRead> {
     let (mut file, len) = open_regular(path, most, follow)?;
+    #[cfg(test)]
+    tests::stall(path);
     let mut bytes = Vec::new();
     // The length is a hint only: the file may grow while it is read.
     bytes.reserve_exact(usize::try_from(len).unwrap_or(0));
@@ -175,15 +177,16 @@ pub(super) fn read_blocks(
     let mut block = Vec::with_capacity(size);
     let mut left = MAX_FILE;
     loop {
-        let more = (&mut file).take(left.min(size as u64)).read_to_end(&mut block)? as u64;
-        left -= more;
+        let before = block.len();
+        let more = (&mut file).take(left.min(size as u64)).read_to_end(&mut block)?;
+        left -= more as u64;
         if more == 0 {
             take(&block);
             return Ok(());
         }
-        if let Some(end) = block.iter().rposition(|&byte| byte == b'\n') {
-            take(&block[..=end]);
-            block.drain(..=end);
+        if let Some(end) = block[before..].iter().rposition(|&byte| byte == b'\n') {
+            take(&block[..=before + end]);
+            block.drain(..=before + end);
         }
     }
 }
@@ -212,8 +215,16 @@ fn open_nonblocking(path: &Path, follow: bool) -> io::Result<File> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Slow storage: reading `slow-300.ndb` takes 300 ms.
+    pub(super) fn stall(path: &Path) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if let Some(millis) = name.strip_prefix("slow-").and_then(|n| n.parse().ok()) {
+            std::thread::sleep(std::time::Duration::from_millis(millis));
+        }
+    }
 
     struct Folder(PathBuf);
 

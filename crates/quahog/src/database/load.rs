@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use super::confine::Confinement;
 use super::files::{self, NotRead, Opened};
 use super::report::Event;
-use super::versions::Taken;
+use super::versions::{Replayed, Taken};
 use super::{
     Config, Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, SignPolicy, Trusted,
 };
@@ -45,6 +45,8 @@ pub(super) struct Source {
     /// For choosing among containers of the same name.
     pub(super) container: Option<Container>,
     pub(super) events: Vec<Event>,
+    /// Why it is refused, if for what was in force before.
+    pub(super) replayed: Option<Replayed>,
 }
 
 /// What decides between containers.
@@ -196,7 +198,7 @@ pub(super) fn source(config: &Config, opened: Opened, named: bool) -> Option<Sou
     let plain = |outcome| {
         let report = FileReport { path: path.clone(), outcome, taken: None, members: Vec::new() };
         let (texts, events) = (Vec::new(), Vec::new());
-        Some(Source { report, official: false, texts, container: None, events })
+        Some(Source { report, official: false, texts, container: None, events, replayed: None })
     };
     let passed_over = |reason: &str| plain(Outcome::PassedOver { reason: reason.to_owned() });
     let refused = |reason: String| plain(Outcome::Refused { reason, replaced: false });
@@ -233,8 +235,9 @@ pub(super) fn source(config: &Config, opened: Opened, named: bool) -> Option<Sou
                 source.events = events;
                 Some(source)
             }
-            Err(reason) => {
+            Err(Unfit { reason, replayed }) => {
                 let mut source = refused(reason)?;
+                source.replayed = replayed;
                 // So that a sibling of the same name can take its place.
                 source.container = Some(Container { name: claimed(&name), kind, version: 0 });
                 source.events = events;
@@ -281,15 +284,33 @@ impl Loaded {
     }
 }
 
+/// Why a container is refused.
+struct Unfit {
+    reason: String,
+    replayed: Option<Replayed>,
+}
+
+impl From<String> for Unfit {
+    fn from(reason: String) -> Unfit {
+        Unfit { reason, replayed: None }
+    }
+}
+
+impl From<Replayed> for Unfit {
+    fn from(replayed: Replayed) -> Unfit {
+        Unfit { reason: replayed.to_string(), replayed: Some(replayed) }
+    }
+}
+
 /// Verifies a container and judges it by what is known of the day and of
-/// yesterday. An error is the reason for the report.
+/// yesterday.
 fn container(
     config: &Config,
     path: &Path,
     name: &str,
     bytes: &Bytes,
     events: &mut Vec<Event>,
-) -> Result<Loaded, String> {
+) -> Result<Loaded, Unfit> {
     let verified = Cvd::open(bytes.clone(), name)
         .and_then(|container| container.verify(&config.trust, &config.limits))
         .map_err(|error| error.to_string())?;
@@ -303,7 +324,7 @@ fn container(
     let signed = detached(config, path, name, bytes, &verified, now, events)?;
     let taken = Taken::new(&verified, signed);
     if let Some(taken) = &taken {
-        config.versions.judge(taken).map_err(|replayed| replayed.to_string())?;
+        config.versions.judge(taken)?;
         let version = taken.version();
         if let Some(from) = config.versions.version(taken)
             && version - from.min(version) > MANY_VERSIONS

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::{self, NotRead, Opened};
 use super::load::{self, Container, Source};
+use super::versions::Replayed;
 use super::{Config, FileReport, LoadError, LoadReport, MemberReport, Outcome};
 
 /// A file as it was read, before anything of it is believed.
@@ -105,6 +106,7 @@ impl Part {
             texts: Vec::new(),
             container: facts.container.clone(),
             events: Vec::new(),
+            replayed: None,
         };
         Part { source, facts: Some(facts.clone()) }
     }
@@ -128,6 +130,11 @@ impl Part {
             Outcome::Refused { reason, replaced: false } => Some(reason),
             _ => None,
         }
+    }
+
+    /// Why it was refused, if for what was in force before.
+    pub(crate) fn replayed(&self) -> Option<Replayed> {
+        self.source.replayed
     }
 
     /// Adds its ignore lists to `list` and their lines to `digest`.
