@@ -6,6 +6,9 @@ mod containers;
 mod databases;
 #[path = "suite/explain.rs"]
 mod explain;
+#[cfg(target_os = "linux")]
+#[path = "suite/helper.rs"]
+mod helper;
 #[path = "suite/mails.rs"]
 mod mails;
 #[path = "suite/options.rs"]

@@ -22,8 +22,8 @@ use std::ops::Range;
 
 use bytemuck::Pod;
 use bytes::Bytes;
-use quahog_sig::FLEVEL;
 use quahog_sig::model::table::{Plain, Sections, Table};
+use quahog_sig::{FLEVEL, SignatureSet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -35,6 +35,9 @@ use crate::segment::Tables;
 pub const FORMAT: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"\x89quahog\n";
+/// How signatures begin that are on their way to who compiles them. It is no
+/// image: a segment made of them would find nothing.
+const SET_MAGIC: [u8; 8] = *b"\x89quaset\n";
 /// Where the digest of the content ends, and the content begins.
 const CONTENT: usize = 56;
 const HEADER: usize = 120;
@@ -126,14 +129,14 @@ impl ImageInfo {
     ///
     /// The bytes are no image, or one of another format.
     pub fn read(image: &[u8]) -> Result<ImageInfo, ImageError> {
-        let mut info = ImageInfo::header(image)?;
+        let mut info = ImageInfo::header(image, MAGIC)?;
         let mut reader = Reader { image, n_sections: info.n_sections, section: 0 };
         reader.rest(&mut info.sources)?;
         Ok(info)
     }
 
-    fn header(image: &[u8]) -> Result<ImageInfo, ImageError> {
-        if !image.starts_with(&MAGIC) {
+    fn header(image: &[u8], magic: [u8; 8]) -> Result<ImageInfo, ImageError> {
+        if !image.starts_with(&magic) {
             return Err(ImageError::NotAnImage);
         }
         let format = u32_at(image, 8)?;
@@ -156,6 +159,15 @@ impl ImageInfo {
     }
 }
 
+/// The digest of its content that the header of an image tells.
+///
+/// # Errors
+///
+/// The bytes do not begin like an image of this format.
+pub fn content(image: &[u8]) -> Result<[u8; 32], ImageError> {
+    ImageInfo::header(image, MAGIC).map(|info| info.content)
+}
+
 fn array_at<const N: usize>(image: &[u8], at: usize) -> Result<[u8; N], ImageError> {
     let bytes = image.get(at..).and_then(|rest| rest.first_chunk()).copied();
     let truncated = ImageError::Truncated { expected: (at + N) as u64, found: image.len() as u64 };
@@ -170,8 +182,39 @@ fn u64_at(image: &[u8], at: usize) -> Result<u64, ImageError> {
     array_at(image, at).map(u64::from_le_bytes)
 }
 
+/// Signatures that are not compiled, in pieces, for a process that compiles
+/// them: [`read_set`] reads them there. Nothing large is copied.
+///
+/// # Errors
+///
+/// The machine is none that images are for.
+pub fn write_set(set: &SignatureSet) -> Result<Vec<Bytes>, ImageError> {
+    let mut tables = Tables::default();
+    tables.set = set.clone();
+    write_as(SET_MAGIC, set.digest(), tables, Vec::new())
+}
+
+/// The signatures of [`write_set`], every byte of them checked.
+///
+/// # Errors
+///
+/// The bytes are no such signatures, of another format, or damaged.
+pub fn read_set(bytes: &Bytes) -> Result<SignatureSet, ImageError> {
+    let (digest, tables) = read_as(SET_MAGIC, bytes, Check::Digest)?;
+    if tables.set.digest() == digest { Ok(tables.set) } else { Err(ImageError::Digest) }
+}
+
 /// The image of some tables, in pieces.
 pub(crate) fn write(
+    set: [u8; 32],
+    tables: Tables,
+    sources: Vec<Stamp>,
+) -> Result<Vec<Bytes>, ImageError> {
+    write_as(MAGIC, set, tables, sources)
+}
+
+fn write_as(
+    magic: [u8; 8],
     set: [u8; 32],
     mut tables: Tables,
     mut sources: Vec<Stamp>,
@@ -184,7 +227,7 @@ pub(crate) fn write(
     tables.sections(&mut writer)?;
     let sections = writer.sections;
     let mut header = Vec::with_capacity(HEADER + ENTRY * sections.len());
-    header.extend_from_slice(&MAGIC);
+    header.extend_from_slice(&magic);
     // There are some hundreds of sections.
     for number in [FORMAT, sections.len() as u32, FLEVEL, 0] {
         header.extend_from_slice(&number.to_le_bytes());
@@ -223,7 +266,11 @@ pub(crate) fn write(
 
 /// The set's digest and the tables of an image.
 pub(crate) fn read(image: &Bytes, check: Check) -> Result<([u8; 32], Tables), ImageError> {
-    let info = ImageInfo::header(image)?;
+    read_as(MAGIC, image, check)
+}
+
+fn read_as(magic: [u8; 8], image: &Bytes, check: Check) -> Result<([u8; 32], Tables), ImageError> {
+    let info = ImageInfo::header(image, magic)?;
     if cfg!(target_endian = "big") {
         return Err(ImageError::ByteOrder);
     }

@@ -60,6 +60,11 @@ impl<'d> Lines<'d> {
         Lines { rest: (!text.is_empty()).then_some(text), number: 0 }
     }
 
+    /// The lines of a text that stands behind so many other lines.
+    pub fn behind(text: &'d [u8], number: u32) -> Lines<'d> {
+        Lines { rest: (!text.is_empty()).then_some(text), number }
+    }
+
     /// These lines in pieces of about `size` bytes, whole lines each, with the
     /// numbers that they have here.
     pub fn pieces(self, size: usize) -> Vec<Lines<'d>> {

@@ -13,7 +13,11 @@
 //!
 //! `--database DIR` adds the databases of a folder to the built-in ones, `--mail
 //! DIR` takes the mails of another; `--load 90` sets the load in per cent,
-//! `--full` changes the whole set with each reload and not a tenth of it.
+//! `--full` changes the whole set with each reload and not a tenth of it;
+//! `--helper QUAHOG` lets that program compile. `--null` reloads nothing and has a
+//! thread of the builder's priority count for as long as a reload takes: what that
+//! costs mail is the machine's doing. `--write DIR` writes databases and mails for
+//! somebody else and ends.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,8 +31,12 @@ use quahog::{Input, LiveConfig, Settings, Verdict};
 const TOKEN: &str = "soak-token-4711";
 /// Threads that scan.
 const THREADS: usize = 2;
-/// Signatures of the built-in set.
-const SIGNATURES: usize = 40_000;
+/// Signatures of the built-in set: with a tenth of them changed a reload takes so
+/// little that ten thousand fit into twenty minutes.
+const SIGNATURES: usize = 5_000;
+
+/// Bytes of an adversarial input of the proof; a server has larger ones.
+const ADVERSARIAL: u64 = 32 << 10;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -45,6 +53,10 @@ pub struct Options {
     pub load: u32,
     /// Whether each reload changes the whole set.
     pub full: bool,
+    /// The program that compiles.
+    pub helper: Option<PathBuf>,
+    /// Whether a thread that counts takes the place of reloads.
+    pub null: bool,
     /// Signatures of the built-in set.
     pub signatures: usize,
     /// By how much the built-in mails are smaller.
@@ -60,6 +72,8 @@ impl Default for Options {
             mail: None,
             load: 50,
             full: false,
+            helper: None,
+            null: false,
             signatures: SIGNATURES,
             smaller: 1,
         }
@@ -235,6 +249,9 @@ struct Course {
     offered: AtomicU64,
     /// Odd while a reload runs.
     phase: AtomicU64,
+    /// When the last one ended, in microseconds after the course began.
+    ended: AtomicU64,
+    begun: Instant,
     done: AtomicBool,
     wrong: AtomicU64,
     dropped: AtomicU64,
@@ -245,6 +262,14 @@ struct Course {
     counting: AtomicBool,
 }
 
+impl Course {
+    fn end_phase(&self) {
+        // A course takes far less than 2^64 us.
+        self.ended.store(self.begun.elapsed().as_micros() as u64, Ordering::SeqCst);
+        self.phase.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 /// A mail on the clock, answered and judged.
 fn answer(scanner: &mut quahog::Scanner, mail: &[u8], course: &Course, due: Instant) {
     let (first, phase) =
@@ -252,7 +277,9 @@ fn answer(scanner: &mut quahog::Scanner, mail: &[u8], course: &Course, due: Inst
     let report = scanner.scan(mail);
     let last = course.offered.load(Ordering::SeqCst);
     let took = due.elapsed();
-    let beside = phase % 2 == 1 || course.phase.load(Ordering::SeqCst) != phase;
+    // A mail that was due while a reload ran may have waited for it.
+    let ended = course.begun + Duration::from_micros(course.ended.load(Ordering::SeqCst));
+    let beside = phase % 2 == 1 || course.phase.load(Ordering::SeqCst) != phase || due < ended;
     match report.verdict() {
         Verdict::Infected(_) => {
             let mut numbers: Vec<u64> = report
@@ -322,7 +349,10 @@ fn run_in(
     };
     publish(0)?;
 
-    let config = LiveConfig::new([databases]).state(folder.join("state"));
+    let mut config = LiveConfig::new([databases]).state(folder.join("state"));
+    config.build.helper = options.helper.clone();
+    // The proof is the same for a set of any size, and the most of a reload of this one.
+    config.proof.adversarial_size = ADVERSARIAL;
     let refused: Arc<Mutex<Vec<String>>> = Arc::default();
     let heard = Arc::clone(&refused);
     let live = Starter::new(&config)
@@ -339,6 +369,8 @@ fn run_in(
         settled: AtomicU64::new(0),
         offered: AtomicU64::new(0),
         phase: AtomicU64::new(0),
+        ended: AtomicU64::new(0),
+        begun: Instant::now(),
         done: AtomicBool::new(false),
         wrong: AtomicU64::new(0),
         dropped: AtomicU64::new(0),
@@ -398,6 +430,15 @@ fn run_in(
         });
         let mut promoted = 0;
         for number in 1..=options.reloads {
+            if options.null {
+                course.phase.fetch_add(1, Ordering::SeqCst);
+                std::thread::scope(|scope| scope.spawn(count_nicely).join())
+                    .map_err(|_| "count")?;
+                course.phase.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(NULL_RELOAD / 4);
+                at_rest.push(memory());
+                continue;
+            }
             publish(number)?;
             course.offered.store(number, Ordering::SeqCst);
             course.phase.fetch_add(1, Ordering::SeqCst);
@@ -413,11 +454,11 @@ fn run_in(
                 }
             }
             let took = before.elapsed();
-            course.phase.fetch_add(1, Ordering::SeqCst);
+            course.end_phase();
             most_alive = most_alive.max(live.n_generations());
             reload_time += took;
-            // As long without a reload as with one, so that both can be compared.
-            std::thread::sleep(took.min(Duration::from_secs(2)));
+            // A quarter as long without a reload as with one, so that both can be compared.
+            std::thread::sleep((took / 4).min(Duration::from_secs(2)));
             at_rest.push(memory());
         }
         while course.scans.load(Ordering::Relaxed) < options.scans {
@@ -459,6 +500,37 @@ fn run_in(
     })
 }
 
+/// About as long as a reload takes.
+const NULL_RELOAD: Duration = Duration::from_millis(60);
+
+/// Takes a processor as the builder's thread does, and nothing else.
+fn count_nicely() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 19);
+    let started = Instant::now();
+    let mut number = 1u64;
+    while started.elapsed() < NULL_RELOAD {
+        number = std::hint::black_box(number.wrapping_mul(3));
+    }
+}
+
+/// Writes the databases and mails of a course.
+#[allow(dead_code)] // a test calls `run`
+fn write(options: &Options, folder: &Path) -> std::io::Result<()> {
+    let (databases, in_mails) = (folder.join("databases"), folder.join("mails"));
+    std::fs::create_dir_all(&databases)?;
+    std::fs::create_dir_all(&in_mails)?;
+    let tenth = options.signatures / 10;
+    std::fs::write(databases.join("main.ndb"), signatures("Main", options.signatures - tenth, 1))?;
+    let token: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let daily = format!("Gen.0:0:*:{token}\n") + &signatures("Daily", tenth, 2);
+    std::fs::write(databases.join("daily.ndb"), daily)?;
+    for (at, mail) in mails(options.smaller.max(1)).iter().enumerate() {
+        std::fs::write(in_mails.join(format!("{at:02}.eml")), mail)?;
+    }
+    Ok(())
+}
+
 /// Ends the threads, also when an error ends the course.
 struct Stop<'c>(&'c Course);
 
@@ -483,6 +555,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--load" => options.load = value()?.parse()?,
             "--signatures" => options.signatures = value()?.parse()?,
             "--full" => options.full = true,
+            "--null" => options.null = true,
+            "--helper" => options.helper = Some(std::fs::canonicalize(value()?)?),
+            "--write" => return Ok(write(&options, Path::new(&value()?))?),
             _ => return Err(format!("unknown argument {argument}").into()),
         }
     }

@@ -43,8 +43,10 @@ pub use quahog_engine::image::{Check, FORMAT, ImageError, ImageInfo, Stamp};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::Segment;
+use quahog_engine::image::read_set;
+
 use crate::database::{FileIo, PublishError, publish_pieces};
+use crate::{BuildError, Segment};
 
 /// Why an image file cannot be used.
 #[non_exhaustive]
@@ -155,6 +157,42 @@ pub fn write(
     sources: Vec<Stamp>,
 ) -> Result<(), WriteError> {
     Ok(publish_pieces(io, path, &segment.image(sources)?)?)
+}
+
+/// Why a helper gives no image.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum HelpError {
+    /// The tables would be too large.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// What came in are no signatures of this format.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// What the system says.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What a helper process does for [`live`](crate::live): reads signatures that a
+/// server admitted, compiles them on the rayon pool of its caller, and writes the
+/// image; gives the number of signatures. A server that is started with
+/// `compile --helper` can be its own helper by calling this with its standard
+/// input and output.
+///
+/// # Errors
+///
+/// What came in is nothing that a server of this version sends, it cannot be
+/// compiled, or the image not be written.
+pub fn help(mut from: impl io::Read, mut to: impl io::Write) -> Result<usize, HelpError> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes)?;
+    let segment = Segment::new(read_set(&bytes.into())?)?;
+    for piece in segment.image(Vec::new())? {
+        to.write_all(&piece)?;
+    }
+    to.flush()?;
+    Ok(segment.signatures().len())
 }
 
 /// What tells a source file from others. Reads all of it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quahog_engine::image::{Check, FORMAT, ImageError, ImageInfo, Stamp};
+use quahog_engine::image::{Check, FORMAT, ImageError, ImageInfo, Stamp, read_set, write_set};
 use quahog_engine::{Engine, Segment};
 use quahog_sig::{Format, SetBuilder, SignatureSet};
 use quahog_testkit::ArbitraryCase;
@@ -129,4 +129,23 @@ fn a_damaged_image_neither_opens_nor_panics() {
         }
     }
     assert!(n_opened * 10 > n_rounds, "{n_opened} of {n_rounds} opened");
+}
+
+#[test]
+fn a_set_on_its_way_is_no_image_and_arrives_whole() {
+    let set = all_kinds();
+    let bytes = Bytes::from(write_set(&set).expect("a little-endian machine").concat());
+    let arrived = read_set(&bytes).expect("a whole set");
+    assert_eq!(arrived.digest(), set.digest());
+    let [sent, compiled] = [set, arrived].map(image);
+    assert!(sent == compiled, "the same tables");
+    // A segment of a set that nobody compiled would find nothing.
+    assert_eq!(open(&bytes, Check::Digest).err(), Some(ImageError::NotAnImage));
+    assert_eq!(read_set(&Bytes::from(sent)).err(), Some(ImageError::NotAnImage));
+    for at in (0..bytes.len()).step_by(bytes.len() / 200) {
+        let mut bad = bytes.to_vec();
+        bad[at] ^= 1;
+        // The level and the name of the builder are told, and nothing hangs on them.
+        assert!(read_set(&bad.into()).is_err() || (16..24).contains(&at), "byte {at}");
+    }
 }

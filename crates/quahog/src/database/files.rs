@@ -15,7 +15,10 @@ pub(super) struct Opened {
     pub(super) path: PathBuf,
     /// The file's own name.
     pub(super) name: String,
+    /// Its bytes; none yet if they are read later.
     pub(super) result: Result<Bytes, NotRead>,
+    /// The file, if it is read when its turn comes.
+    pub(super) later: Option<File>,
 }
 
 /// Why a file was not read.
@@ -42,6 +45,8 @@ pub(super) fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Hands over the file that a path names, or the files in the folder that it
 /// names, of those that are `wanted`; the flag says that it was named itself.
+/// Those that may be read `later`, by their names, are only opened if they are
+/// large.
 ///
 /// An updater may replace `daily.cvd` by `daily.cld` between the listing and the
 /// opening, and then neither would be read. So when a listed file is gone, the
@@ -50,11 +55,12 @@ pub(super) fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
 pub(super) fn each(
     path: &Path,
     wanted: impl Fn(&Path) -> bool,
+    later: impl Fn(&str) -> bool,
     mut take: impl FnMut(Opened, bool),
 ) -> io::Result<()> {
     if !fs::metadata(path)?.is_dir() {
         if wanted(path) {
-            take(open(path), true);
+            take(open_or_read(path, &later), true);
         }
         return Ok(());
     }
@@ -65,7 +71,7 @@ pub(super) fn each(
             if !wanted(&file) || taken.contains(&file) {
                 continue;
             }
-            let mut opened = open(&file);
+            let mut opened = open_or_read(&file, &later);
             if opened.is_gone() {
                 any_gone = true;
                 if listing < LISTINGS {
@@ -96,9 +102,20 @@ impl Opened {
     }
 }
 
-pub(super) fn open(path: &Path) -> Opened {
+/// Files of so many bytes are read later, where that may be.
+pub(super) const LARGE: u64 = if cfg!(test) { 64 } else { 32 << 20 };
+
+fn open_or_read(path: &Path, later: impl Fn(&str) -> bool) -> Opened {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    Opened { path: path.to_owned(), name, result: read(path) }
+    let path = path.to_owned();
+    if later(&name)
+        && let Ok((file, len)) = open_regular(&path, MAX_FILE, true)
+        && len >= LARGE
+    {
+        return Opened { path, name, result: Ok(Bytes::new()), later: Some(file) };
+    }
+    let result = read(&path);
+    Opened { path, name, result, later: None }
 }
 
 /// Reads a regular file whole.
@@ -126,7 +143,19 @@ pub(super) fn read_small(path: &Path, most: u64) -> io::Result<Bytes> {
 }
 
 fn read_at_most(path: &Path, most: u64, follow: bool) -> Result<Bytes, NotRead> {
-    let mut file = open_nonblocking(path, follow).map_err(NotRead::Io)?;
+    let (mut file, len) = open_regular(path, most, follow)?;
+    #[cfg(test)]
+    tests::stall(path);
+    let mut bytes = Vec::new();
+    // The length is a hint only: the file may grow while it is read.
+    bytes.reserve_exact(usize::try_from(len).unwrap_or(0));
+    file.by_ref().take(most).read_to_end(&mut bytes).map_err(NotRead::Io)?;
+    Ok(bytes.into())
+}
+
+/// A regular file of at most so many bytes, and how many it has.
+fn open_regular(path: &Path, most: u64, follow: bool) -> Result<(File, u64), NotRead> {
+    let file = open_nonblocking(path, follow).map_err(NotRead::Io)?;
     let metadata = file.metadata().map_err(NotRead::Io)?;
     if !metadata.is_file() {
         return Err(NotRead::Irregular);
@@ -135,11 +164,31 @@ fn read_at_most(path: &Path, most: u64, follow: bool) -> Result<Bytes, NotRead> 
         let error = format!("file is larger than {most} bytes");
         return Err(NotRead::Io(io::Error::other(error)));
     }
-    let mut bytes = Vec::new();
-    // The length is a hint only: the file may grow while it is read.
-    bytes.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0));
-    file.by_ref().take(most).read_to_end(&mut bytes).map_err(NotRead::Io)?;
-    Ok(bytes.into())
+    Ok((file, metadata.len()))
+}
+
+/// Reads a large file from its start in blocks of about `size` bytes, whole lines
+/// each, and hands over each.
+pub(super) fn read_blocks(
+    mut file: &File,
+    size: usize,
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    let mut block = Vec::with_capacity(size);
+    let mut left = MAX_FILE;
+    loop {
+        let before = block.len();
+        let more = (&mut file).take(left.min(size as u64)).read_to_end(&mut block)?;
+        left -= more as u64;
+        if more == 0 {
+            take(&block);
+            return Ok(());
+        }
+        if let Some(end) = block[before..].iter().rposition(|&byte| byte == b'\n') {
+            take(&block[..=before + end]);
+            block.drain(..=before + end);
+        }
+    }
 }
 
 /// Opens a file to be read, without waiting for anything; a link is followed.
@@ -166,8 +215,16 @@ fn open_nonblocking(path: &Path, follow: bool) -> io::Result<File> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Slow storage: reading `slow-300.ndb` takes 300 ms.
+    pub(super) fn stall(path: &Path) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if let Some(millis) = name.strip_prefix("slow-").and_then(|n| n.parse().ok()) {
+            std::thread::sleep(std::time::Duration::from_millis(millis));
+        }
+    }
 
     struct Folder(PathBuf);
 
@@ -209,7 +266,7 @@ mod tests {
             assert!(!named && opened.result.is_ok(), "{}", opened.name);
             seen.push(opened.name);
         };
-        each(&folder.0, |_| true, take).expect("a folder");
+        each(&folder.0, |_| true, |_| false, take).expect("a folder");
         assert_eq!(seen, ["a.ndb", "x.ndb", "daily.cld"], "each once, and the new one");
     }
 
@@ -234,7 +291,7 @@ mod tests {
                 Err(NotRead::Irregular) => panic!("{}", opened.name),
             }
         };
-        each(&folder.0, |_| true, take).expect("a folder");
+        each(&folder.0, |_| true, |_| false, take).expect("a folder");
         let [(name, error)] = &lost[..] else { panic!("{lost:?}") };
         assert_eq!(
             (name.as_str(), error.as_str()),
@@ -253,7 +310,7 @@ mod tests {
             let Err(NotRead::Io(error)) = opened.result else { panic!("{}", opened.name) };
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
         };
-        each(&folder.0, |_| true, missing).expect("a folder");
+        each(&folder.0, |_| true, |_| false, missing).expect("a folder");
         assert_eq!(n_taken, 1);
     }
 }

@@ -1,7 +1,9 @@
 //! The load itself: list, open, verify, choose, gather ignores, admit.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -16,7 +18,7 @@ use rayon::prelude::*;
 use super::confine::Confinement;
 use super::files::{self, NotRead, Opened};
 use super::report::Event;
-use super::versions::Taken;
+use super::versions::{Replayed, Taken};
 use super::{
     Config, Counts, FileReport, LoadError, LoadReport, MemberReport, Outcome, SignPolicy, Trusted,
 };
@@ -28,6 +30,8 @@ pub(super) struct Text {
     pub(super) name: String,
     pub(super) format: Option<Format>,
     pub(super) bytes: Bytes,
+    /// The file that the bytes are read from when they are admitted.
+    pub(super) later: Option<Arc<File>>,
     /// What its source may say.
     pub(super) confinement: Confinement,
 }
@@ -41,6 +45,8 @@ pub(super) struct Source {
     /// For choosing among containers of the same name.
     pub(super) container: Option<Container>,
     pub(super) events: Vec<Event>,
+    /// Why it is refused, if for what was in force before.
+    pub(super) replayed: Option<Replayed>,
 }
 
 /// What decides between containers.
@@ -61,6 +67,7 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
         files::each(
             path,
             |_| true,
+            |name| may_wait(config, name),
             |opened, named| match opened.result {
                 Err(NotRead::Io(error)) if named => unread = Some(error),
                 _ => sources.extend(source(config, opened, named)),
@@ -100,6 +107,13 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
         }
         return Ok((signatures, report));
     }
+}
+
+/// Whether a file may be read while its lines are admitted: no line of it can
+/// make the whole a refused one, nor is it needed twice.
+fn may_wait(config: &Config, name: &str) -> bool {
+    let loose = Format::from_file_name(name).filter(|_| Kind::of(name).is_none());
+    !config.enforced && !config.strict && loose.is_some_and(SetBuilder::takes_pieces)
 }
 
 impl Source {
@@ -148,7 +162,15 @@ fn admit_all(
         report.events.extend(source.events);
         for text in source.texts {
             any_text |= text.format.is_some();
-            let counts = admit(config, &text, source.official, &mut builder, &mut report)?;
+            let counts = match &text.later {
+                None => admit(config, &text, source.official, &mut builder, &mut report)?,
+                Some(large) => {
+                    let counts = admit_large(config, &text, large, &mut builder, &mut report);
+                    // What was admitted of it cannot be taken back.
+                    let path = || file.path.clone();
+                    counts.map_err(|error| LoadError::Io { path: path(), error })?
+                }
+            };
             let Text { name, format, .. } = text;
             file.members.push(MemberReport { name, format, counts });
         }
@@ -172,11 +194,11 @@ pub(super) fn lines(text: &Text) -> impl Iterator<Item = Line<'_>> {
 /// Looks at one file. `named` means that the caller named it, and it was not
 /// found in a folder.
 pub(super) fn source(config: &Config, opened: Opened, named: bool) -> Option<Source> {
-    let Opened { path, name, result } = opened;
+    let Opened { path, name, result, later } = opened;
     let plain = |outcome| {
         let report = FileReport { path: path.clone(), outcome, taken: None, members: Vec::new() };
         let (texts, events) = (Vec::new(), Vec::new());
-        Some(Source { report, official: false, texts, container: None, events })
+        Some(Source { report, official: false, texts, container: None, events, replayed: None })
     };
     let passed_over = |reason: &str| plain(Outcome::PassedOver { reason: reason.to_owned() });
     let refused = |reason: String| plain(Outcome::Refused { reason, replaced: false });
@@ -213,8 +235,9 @@ pub(super) fn source(config: &Config, opened: Opened, named: bool) -> Option<Sou
                 source.events = events;
                 Some(source)
             }
-            Err(reason) => {
+            Err(Unfit { reason, replayed }) => {
                 let mut source = refused(reason)?;
+                source.replayed = replayed;
                 // So that a sibling of the same name can take its place.
                 source.container = Some(Container { name: claimed(&name), kind, version: 0 });
                 source.events = events;
@@ -230,7 +253,8 @@ pub(super) fn source(config: &Config, opened: Opened, named: bool) -> Option<Sou
     }
     let mut source = plain(Outcome::Loaded { trust: Trusted::Unsigned, header: None })?;
     let confinement = Confinement::of_operator(config.fips);
-    source.texts.push(Text { name, format: Some(format), bytes, confinement });
+    let later = later.map(Arc::new);
+    source.texts.push(Text { name, format: Some(format), bytes, later, confinement });
     Some(source)
 }
 
@@ -253,21 +277,40 @@ impl Loaded {
             name: format!("{name}/{}", member.name()),
             format: Format::from_file_name(member.name()),
             bytes: member.bytes().clone(),
+            later: None,
             confinement: confinement.clone(),
         };
         self.verified.members().iter().map(text).collect()
     }
 }
 
+/// Why a container is refused.
+struct Unfit {
+    reason: String,
+    replayed: Option<Replayed>,
+}
+
+impl From<String> for Unfit {
+    fn from(reason: String) -> Unfit {
+        Unfit { reason, replayed: None }
+    }
+}
+
+impl From<Replayed> for Unfit {
+    fn from(replayed: Replayed) -> Unfit {
+        Unfit { reason: replayed.to_string(), replayed: Some(replayed) }
+    }
+}
+
 /// Verifies a container and judges it by what is known of the day and of
-/// yesterday. An error is the reason for the report.
+/// yesterday.
 fn container(
     config: &Config,
     path: &Path,
     name: &str,
     bytes: &Bytes,
     events: &mut Vec<Event>,
-) -> Result<Loaded, String> {
+) -> Result<Loaded, Unfit> {
     let verified = Cvd::open(bytes.clone(), name)
         .and_then(|container| container.verify(&config.trust, &config.limits))
         .map_err(|error| error.to_string())?;
@@ -281,7 +324,7 @@ fn container(
     let signed = detached(config, path, name, bytes, &verified, now, events)?;
     let taken = Taken::new(&verified, signed);
     if let Some(taken) = &taken {
-        config.versions.judge(taken).map_err(|replayed| replayed.to_string())?;
+        config.versions.judge(taken)?;
         let version = taken.version();
         if let Some(from) = config.versions.version(taken)
             && version - from.min(version) > MANY_VERSIONS
@@ -477,7 +520,8 @@ pub(super) fn admit(
         return admit_document(config, text, format, builder, report);
     }
     if !config.strict && SetBuilder::takes_pieces(format) && text.bytes.len() > PIECE {
-        return Ok(admit_pieces(config, text, format, builder, report));
+        let lines = Lines::new(&text.bytes);
+        return Ok(admit_pieces(config, text, format, lines, builder, report));
     }
     let all = Lines::new(&text.bytes);
     let (counts, blank_before_end) = admit_lines(config, text, format, all, builder, report)?;
@@ -489,7 +533,30 @@ pub(super) fn admit(
 
 /// Bytes of a piece, about: large enough that putting pieces together costs
 /// little, small enough that all threads have some.
-const PIECE: usize = 2 << 20;
+const PIECE: usize = if cfg!(test) { 48 } else { 2 << 20 };
+
+/// Reads the lines of a large loose file while they are admitted.
+fn admit_large(
+    config: &Config,
+    text: &Text,
+    file: &File,
+    builder: &mut SetBuilder,
+    report: &mut LoadReport,
+) -> std::io::Result<Counts> {
+    let mut counts = Counts::default();
+    let Some(format) = text.format else { return Ok(counts) };
+    builder.source(&text.name, false);
+    let mut is_first = true;
+    files::read_blocks(file, 4 * PIECE * rayon::current_num_threads(), |block| {
+        let number = u32::try_from(counts.lines).unwrap_or(u32::MAX);
+        let lines = if is_first { Lines::new(block) } else { Lines::behind(block, number) };
+        if std::mem::take(&mut is_first) && block.starts_with(b"\xef\xbb\xbf") {
+            report.tell(Event::ByteOrderMark { source: text.name.clone() });
+        }
+        counts.add(&admit_pieces(config, text, format, lines, builder, report));
+    })?;
+    Ok(counts)
+}
 
 /// Reads the lines of a text on all threads of the pool, in pieces that are put
 /// together in their order.
@@ -497,11 +564,12 @@ fn admit_pieces(
     config: &Config,
     text: &Text,
     format: Format,
+    lines: Lines<'_>,
     builder: &mut SetBuilder,
     report: &mut LoadReport,
 ) -> Counts {
     let mut counts = Counts::default();
-    let mut pieces = Lines::new(&text.bytes).pieces(PIECE).into_iter().peekable();
+    let mut pieces = lines.pieces(PIECE).into_iter().peekable();
     // As many at a time as keep all threads busy, so that they are not all in
     // memory twice.
     let at_a_time = 4 * rayon::current_num_threads();
@@ -636,4 +704,32 @@ fn check_strictly(
 
 fn strict(text: &Text, line: Line<'_>, error: quahog_sig::Error) -> LoadError {
     LoadError::Strict(Box::new(Diagnostic::new(&text.name, line.number, line.text, error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Database;
+
+    #[test]
+    fn a_large_file_is_read_in_blocks_as_it_is_whole() {
+        let folder = std::env::temp_dir().join(format!("quahog-large-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let mut text = "\u{feff}# a comment\n".to_owned();
+        for n in 0..2_000 {
+            let bad = if n % 100 == 7 { "?" } else { "" };
+            text += &format!("Test.Name-{n}:0:*:{n:08x}{bad}\n\r\n");
+        }
+        std::fs::write(folder.join("x.ndb"), text + "Test.Last:0:*:616263").expect("a file");
+        let load = |config: Config| {
+            let (database, report) = Database::load(&config).expect("a database");
+            let said = format!("{:?} {:?}", report.diagnostics, report.events);
+            (database.into_signatures().digest(), report.counts(), said)
+        };
+        let in_blocks = load(Config::new([&folder]));
+        assert_eq!((in_blocks.1.lines, in_blocks.1.admitted), (4_002, 1_981));
+        assert_eq!(in_blocks, load(Config { enforced: true, ..Config::new([&folder]) }));
+        // A leftover in the temporary folder hurts nobody.
+        let _ = std::fs::remove_dir_all(&folder);
+    }
 }

@@ -78,7 +78,7 @@ impl Serialize for MemberReport {
 
 impl Serialize for Counts {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut counts = to.serialize_struct("Counts", 16)?;
+        let mut counts = to.serialize_struct("Counts", 17)?;
         for (name, value) in [
             ("lines", self.lines),
             ("blank", self.blank),
@@ -91,6 +91,7 @@ impl Serialize for Counts {
             ("obsolete", self.obsolete),
             ("pua", self.pua),
             ("unused", self.unused),
+            ("untrusted", self.untrusted),
             ("malformed", self.malformed),
             ("unknown", self.unknown),
             ("unsupported", self.unsupported),

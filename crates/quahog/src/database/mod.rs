@@ -29,7 +29,9 @@ use quahog_engine::{BuildError, Segment};
 use quahog_sig::{Format, Lines, Programs, PuaFilter, SetBuilder, SignatureSet};
 
 pub(crate) use files::open_quietly;
+pub(crate) use publish::{Flush, is_left, put};
 pub(crate) use thresholds::exceeds;
+pub(crate) use versions::FILE as VERSIONS_FILE;
 
 pub use decode::{Decoded, decode, guess_format};
 pub use keys::{read_anchors, read_source};

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::{self, NotRead, Opened};
 use super::load::{self, Container, Source};
+use super::versions::Replayed;
 use super::{Config, FileReport, LoadError, LoadReport, MemberReport, Outcome};
 
 /// A file as it was read, before anything of it is believed.
@@ -44,7 +45,7 @@ pub(crate) fn read(config: &Config, mut take: impl FnMut(RawPart)) -> Result<(),
         let io = |error| LoadError::Io { path: path.clone(), error };
         let mut raws = Vec::new();
         let hold = |opened, named| raws.push(RawPart { opened, named });
-        files::each(path, RawPart::is_candidate, hold).map_err(io)?;
+        files::each(path, RawPart::is_candidate, |_| false, hold).map_err(io)?;
         // What came while the folder was read stands where it always would.
         raws.sort_by(|a, b| a.path().cmp(b.path()));
         raws.into_iter().for_each(&mut take);
@@ -62,7 +63,7 @@ impl RawPart {
     /// A file whose bytes are at hand.
     pub(crate) fn of(path: &Path, bytes: Bytes) -> RawPart {
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let opened = Opened { path: path.to_owned(), name, result: Ok(bytes) };
+        let opened = Opened { path: path.to_owned(), name, result: Ok(bytes), later: None };
         RawPart { opened, named: true }
     }
 
@@ -105,6 +106,7 @@ impl Part {
             texts: Vec::new(),
             container: facts.container.clone(),
             events: Vec::new(),
+            replayed: None,
         };
         Part { source, facts: Some(facts.clone()) }
     }
@@ -128,6 +130,11 @@ impl Part {
             Outcome::Refused { reason, replaced: false } => Some(reason),
             _ => None,
         }
+    }
+
+    /// Why it was refused, if for what was in force before.
+    pub(crate) fn replayed(&self) -> Option<Replayed> {
+        self.source.replayed
     }
 
     /// Adds its ignore lists to `list` and their lines to `digest`.

@@ -12,10 +12,10 @@
 //! What is left of a writer that died is a hidden file, `.NAME.new`. It is no
 //! database to anybody, and the next writer removes it.
 
-use std::cell::Cell;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Puts a file with these bytes at `path`, in place of any that is there.
 ///
@@ -41,38 +41,72 @@ pub fn publish_pieces<P: AsRef<[u8]>>(
     pieces: &[P],
 ) -> Result<(), PublishError> {
     let fault = |stage: Stage| move |error| PublishError { path: path.to_owned(), stage, error };
-    let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
+    let (Some(_), Some(parent)) = (path.file_name(), path.parent()) else {
         let error = io::Error::from(io::ErrorKind::InvalidInput);
         return Err(fault(Stage::Create)(error));
     };
     let folder = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(".new");
-    let aside = folder.join(hidden);
-
     // Held to the end of this function.
     let lock = io.lock(folder).map_err(fault(Stage::Lock))?;
+    put(io, path, pieces, Flush::Yes)?;
+    io.sync(&lock).map_err(fault(Stage::SyncFolder))
+}
+
+/// Whether the bytes of a file must be on the disk before it has its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Flush {
+    /// Else they may be missing when the power fails.
+    Yes,
+    /// They may be missing: it is noticed, and they can be made again.
+    No,
+}
+
+/// Writes beside the target and renames, for whoever has the folder to himself
+/// and flushes it.
+///
+/// # Errors
+///
+/// As [`publish`].
+pub(crate) fn put<P: AsRef<[u8]>>(
+    io: &dyn FileIo,
+    path: &Path,
+    pieces: &[P],
+    flush: Flush,
+) -> Result<(), PublishError> {
+    let fault = |stage: Stage| move |error| PublishError { path: path.to_owned(), stage, error };
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(path.file_name().unwrap_or_default());
+    hidden.push(HIDDEN);
+    let aside = path.with_file_name(hidden);
     match io.remove(&aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(fault(Stage::Create)(error));
         }
         _ => {}
     }
-    let written = write_aside(io, &aside, pieces)
+    let written = write_aside(io, &aside, pieces, flush)
         .and_then(|()| io.rename(&aside, path).map_err(|error| (Stage::Rename, error)));
     if let Err((stage, error)) = written {
         // It gives the room back. If that fails too, the next writer does it.
         let _ = io.remove(&aside);
         return Err(fault(stage)(error));
     }
-    io.sync(&lock).map_err(fault(Stage::SyncFolder))
+    Ok(())
 }
+
+/// Whether a file of this name is what a writer left that died.
+pub(crate) fn is_left(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(HIDDEN)
+}
+
+/// The end of the names of files that are being written.
+const HIDDEN: &str = ".new";
 
 fn write_aside<P: AsRef<[u8]>>(
     io: &dyn FileIo,
     aside: &Path,
     pieces: &[P],
+    flush: Flush,
 ) -> Result<(), (Stage, io::Error)> {
     let mut file = io.create(aside).map_err(|error| (Stage::Create, error))?;
     for piece in pieces {
@@ -86,7 +120,10 @@ fn write_aside<P: AsRef<[u8]>>(
             }
         }
     }
-    io.sync(&file).map_err(|error| (Stage::Sync, error))
+    match flush {
+        Flush::Yes => io.sync(&file).map_err(|error| (Stage::Sync, error)),
+        Flush::No => Ok(()),
+    }
 }
 
 /// What [`publish`] was doing when it failed.
@@ -202,12 +239,39 @@ impl FileIo for SystemIo {
     }
 }
 
+impl<I: FileIo + ?Sized> FileIo for std::sync::Arc<I> {
+    fn lock(&self, folder: &Path) -> io::Result<File> {
+        (**self).lock(folder)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        (**self).create(path)
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+        (**self).write(file, bytes)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        (**self).sync(file)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        (**self).rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        (**self).remove(path)
+    }
+}
+
 /// What happens at the chosen operation of a [`FaultIo`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// The process ends at once, before the operation.
     Abort,
-    /// This operation and all after it fail, as if the process had ended.
+    /// This operation and all after it fail, as if the process had ended; of a
+    /// write half is done.
     Crash,
     /// The operation is not done, with this error.
     Fail(io::ErrorKind),
@@ -220,23 +284,23 @@ pub enum Fault {
 pub struct FaultIo {
     at: u64,
     fault: Fault,
-    done: Cell<u64>,
+    done: AtomicU64,
 }
 
 impl FaultIo {
     /// Lets `fault` befall the operation with this number, counted from 0.
     pub fn new(at: u64, fault: Fault) -> FaultIo {
-        FaultIo { at, fault, done: Cell::new(0) }
+        FaultIo { at, fault, done: AtomicU64::new(0) }
     }
 
     /// How many operations were asked for.
     pub fn operations(&self) -> u64 {
-        self.done.get()
+        self.done.load(Ordering::Relaxed)
     }
 
     /// Counts an operation; true if it is to be cut short.
     fn step(&self) -> io::Result<bool> {
-        let now = self.done.replace(self.done.get() + 1);
+        let now = self.done.fetch_add(1, Ordering::Relaxed);
         match self.fault {
             Fault::Abort if now == self.at => std::process::abort(),
             Fault::Crash if now >= self.at => Err(io::Error::other("the process has ended")),
@@ -259,7 +323,12 @@ impl FileIo for FaultIo {
     }
 
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
-        let short = self.step()?;
+        let is_alive = self.operations() == self.at;
+        let short = self.step().inspect_err(|_| {
+            if self.fault == Fault::Crash && is_alive {
+                let _ = SystemIo.write(file, bytes.get(..bytes.len() / 2).unwrap_or(bytes));
+            }
+        })?;
         SystemIo.write(file, if short { bytes.get(..1).unwrap_or(bytes) } else { bytes })
     }
 

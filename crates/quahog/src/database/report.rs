@@ -260,7 +260,7 @@ impl fmt::Display for Event {
 }
 
 /// A signature that was left out for what it would cost.
-#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct RefusedForCost {
     /// Its name.
     pub name: String,
@@ -363,7 +363,8 @@ pub struct MemberReport {
 /// Each line is counted once (in YARA files each rule, and of bytecode the
 /// file, stands for one): the fields from `admitted` on add up to the
 /// lines that are neither blank nor comments.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// All lines.
     pub lines: u64,
@@ -400,6 +401,7 @@ pub struct Counts {
     /// Lines of a format that this version does not read yet.
     pub not_read: u64,
     /// Left out for what they would cost.
+    #[serde(rename = "refused_for_cost")]
     pub refused: u64,
 }
 

@@ -113,7 +113,8 @@ impl Key {
 }
 
 /// Why a signed database is refused for what was seen before.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
 pub enum Replayed {
     /// Another content under the version that was in force.
     #[error("equivocation: version {0} was in force with other content")]
@@ -216,7 +217,8 @@ impl Versions {
         Key::of(trust, database).and_then(|key| self.known.get(&key)).is_some_and(|seen| seen.sign)
     }
 
-    fn text(&self) -> String {
+    /// The content of the file.
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("{MAGIC}\n");
         for (Key { publisher, database }, seen) in &self.known {
             let Seen { version, build_time, info_sha256, sign } = seen;
@@ -280,7 +282,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 const MAGIC: &str = "quahog-versions 1";
 
 /// The name of the file.
-const FILE: &str = "versions";
+pub(crate) const FILE: &str = "versions";
 
 /// Far above what a few databases take.
 const MAX_BYTES: u64 = 1 << 20;

@@ -11,17 +11,21 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use quahog_engine::image::FORMAT;
 use quahog_engine::{Cost, Engine, Segment, costs};
 use quahog_sig::ast::Ignore;
 use quahog_sig::{FLEVEL, IgnoreList, SignatureSet};
 use sha2::{Digest, Sha256};
 
 use super::Snapshot;
+use super::compile::{Compiler, HelperFault};
 use super::config::{AdmissionConfig, Config, CostConfig, RefusedSource, machine_memory};
 use super::event::{Event, Provenance, Refusal};
+use super::state::{Kept, KeptImage};
 use crate::database::parts::{self, Facts, Part, RawPart};
 use crate::database::{
-    Config as Loading, Event as Note, LoadReport, Outcome, RefusedForCost, Trusted, exceeds,
+    Config as Loading, Counts, Event as Note, LoadReport, Outcome, RefusedForCost, Trusted,
+    Versions, exceeds,
 };
 
 /// A source in force: a segment, and what it was made of.
@@ -37,12 +41,22 @@ pub(crate) struct InForce {
     pub(crate) segment: Arc<Segment>,
     /// Its bytes, until they are kept elsewhere.
     pub(crate) raw: Option<Bytes>,
+    /// The digest of all that the segment was made under, but for the bytes: who
+    /// made it, the configuration, the ignore lists.
+    pub(crate) key: String,
 }
 
 impl InForce {
     /// Its file name.
     pub(crate) fn name(&self) -> String {
         file_name(&self.path)
+    }
+
+    /// What became of its lines: by member, and what was left out for its cost.
+    pub(crate) fn lines(&self) -> (Vec<(String, Counts)>, Vec<RefusedForCost>) {
+        let members = self.report.files.iter().flat_map(|file| &file.members);
+        let members = members.map(|member| (member.name.clone(), member.counts)).collect();
+        (members, self.report.refused.clone())
     }
 }
 
@@ -81,6 +95,7 @@ impl Rejected {
                 Refusal::Busy
                     | Refusal::Latency { .. }
                     | Refusal::Budget { .. }
+                    | Refusal::Helper { fault: HelperFault::NotStarted, .. }
                     | Refusal::Load { .. }
                     | Refusal::KnownBad { .. }
                     | Refusal::Shadow { .. }
@@ -125,8 +140,26 @@ pub(super) enum Built {
 pub(super) enum From<'f> {
     /// The files that the configuration names.
     Files,
-    /// The state: paths as they were, and bytes that were verified once.
-    Kept(&'f [(PathBuf, Bytes)]),
+    /// The state: paths as they were, bytes that were verified once, and images
+    /// of some of them.
+    Kept(&'f Kept),
+}
+
+/// What a build is made with.
+pub(super) struct Order<'o> {
+    pub(super) config: &'o Config,
+    /// What is in force; unchanged sources share its segments.
+    pub(super) running: &'o Snapshot,
+    pub(super) from: From<'o>,
+    /// Candidates that are refused before they are compiled.
+    pub(super) bad: &'o HashSet<String>,
+    /// Whether what is running is built again.
+    pub(super) forced: bool,
+    pub(super) compiler: Compiler<'o>,
+    /// What was in force before.
+    pub(super) versions: Versions,
+    /// Seconds since 1970-01-01 UTC.
+    pub(super) now: u64,
 }
 
 impl Candidate {
@@ -151,8 +184,17 @@ impl Candidate {
     /// Nothing could be loaded, the whole breaks a threshold, or it cannot be
     /// compiled.
     pub fn build(config: &Config, running: &Snapshot) -> Result<Candidate, Rejected> {
-        let none = HashSet::new();
-        match build(config, running, &From::Files, &none, true)? {
+        let order = Order {
+            config,
+            running,
+            from: From::Files,
+            bad: &HashSet::new(),
+            forced: true,
+            compiler: Compiler::new(&config.build),
+            versions: Versions::default(),
+            now: seconds(SystemTime::now()),
+        };
+        match build(&order)? {
             Built::Candidate(candidate) => Ok(*candidate),
             Built::Unchanged => Err(Rejected::new("", vec![Refusal::Empty])),
         }
@@ -174,16 +216,15 @@ impl Candidate {
     }
 }
 
-/// Builds a candidate. One whose id is in `bad` is refused before it is
-/// compiled; what is running is built again only if `forced`.
-pub(super) fn build(
-    config: &Config,
-    running: &Snapshot,
-    from: &From<'_>,
-    bad: &HashSet<String>,
-    forced: bool,
-) -> Result<Built, Rejected> {
-    let mut loading = config.loading();
+/// Seconds since 1970; a clock before that is a clock that was never set.
+pub(super) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Builds a candidate.
+pub(super) fn build(order: &Order<'_>) -> Result<Built, Rejected> {
+    let &Order { config, running, ref from, bad, forced, .. } = order;
+    let mut loading = config.loading().now(order.now).remembered(order.versions.clone());
     let whole = |reason| Rejected::new("", vec![reason]);
     let mut events = Vec::new();
     let mut report = LoadReport::default();
@@ -216,8 +257,8 @@ pub(super) fn build(
         }
         From::Kept(kept) => {
             // Each was chosen and named when it was kept.
-            loading = loading.official_only(false);
-            for (path, bytes) in *kept {
+            loading = loading.official_only(false).remembered(Versions::default());
+            for (path, bytes) in &kept.sources {
                 take(RawPart::of(path, bytes.clone()), &mut opened, &loading);
             }
         }
@@ -230,6 +271,12 @@ pub(super) fn build(
         part.ignores(&mut ignore, &mut digest);
     }
     let ignores: [u8; 32] = digest.finalize().into();
+
+    // What segments are made under.
+    let mut key = Sha256::new();
+    key.update(format!("{:?} {:?} {FLEVEL}", config.database, config.cost));
+    key.update(format!("{} {FORMAT} {ignores:?}", env!("CARGO_PKG_VERSION")));
+    let key = hex(&key.finalize());
 
     // Who the candidate is.
     let mut identity = Sha256::new();
@@ -260,6 +307,9 @@ pub(super) fn build(
         let (found, raw) = raws.remove(&path).unwrap_or((Err("not read".to_owned()), None));
         let outcome = match (found, part.refusal()) {
             (Err(error), _) => Err(Refusal::Unreadable { error }),
+            (Ok(_), Some(_)) if let Some(replayed) = part.replayed() => {
+                Err(Refusal::Replayed { replayed })
+            }
             (Ok(_), Some(error)) => Err(Refusal::Unreadable { error: error.to_owned() }),
             (Ok(_), None) if !part.is_loaded() => {
                 // Another of its name was taken: that is no refusal.
@@ -272,6 +322,16 @@ pub(super) fn build(
                     report.join(known.report.clone());
                     continue;
                 }
+                _ if let From::Kept(kept) = from
+                    && let Some(image) =
+                        image_of(order, kept, &path, &digest, &key, &mut events) =>
+                {
+                    let mut file = part.file().clone();
+                    file.members = image.members;
+                    let mut one = LoadReport::of(file);
+                    one.refused = image.refused;
+                    Ok((image.segment, one, part, digest, raw))
+                }
                 previous => {
                     // Known, but the ignore lists changed: read it again.
                     let part = match raw.clone().filter(|_| part.text_bytes() == 0) {
@@ -280,17 +340,15 @@ pub(super) fn build(
                     };
                     let source = Source { part: &part, ignore: &ignore, loading: &loading };
                     let weighed = source.weigh(config, previous, has_running, &mut events);
-                    weighed.map(|(set, one)| (set, one, part, digest, raw))
+                    weighed.and_then(|(set, one)| {
+                        let segment = order.compiler.compile(set)?;
+                        Ok((segment, one, part, digest, raw))
+                    })
                 }
             },
         };
         match outcome {
-            Ok((set, one, part, digest, raw)) => {
-                let compiled = Segment::new(set);
-                let segment = compiled.map_err(|error| {
-                    let error = format!("{}: {error}", path.display());
-                    Rejected::new(&id, vec![Refusal::Build { error }])
-                })?;
+            Ok((segment, one, part, digest, raw)) => {
                 let file = one.files.first().cloned();
                 report.join(one.clone());
                 let Some(file) = file else { continue };
@@ -308,7 +366,14 @@ pub(super) fn build(
                     report: one,
                     segment,
                     raw,
+                    key: key.clone(),
                 }));
+            }
+            // It says nothing of the source: the next look tries again.
+            Err(reason @ Refusal::Helper { fault: HelperFault::NotStarted, .. }) => {
+                let mut rejected = Rejected::new(&id, vec![reason]);
+                rejected.events = events;
+                return Err(rejected);
             }
             Err(reason) => {
                 let kept_previous = previous.is_some()
@@ -349,6 +414,11 @@ pub(super) fn build(
         let reasons = if refused_any.is_empty() { vec![Refusal::Empty] } else { refused_any };
         return fail(reasons, events);
     }
+    // Counts are exact in a double.
+    let (ignored, of) = (report.counts().ignored, report.counts().ignored + total as u64);
+    if ignored as f64 > of as f64 * config.admission.ignored_warn {
+        events.push(Event::Ignored { ignored, of });
+    }
     if let Some(engine) = running.engine() {
         let (from, to) = (engine.stats().n_signatures as u64, total as u64);
         // A few ignored names are somebody's will; a list that names everything
@@ -363,13 +433,32 @@ pub(super) fn build(
         Ok(engine) => engine,
         Err(error) => return fail(vec![Refusal::Build { error: error.to_string() }], events),
     };
-    stale(config, &sources, &mut events);
     let provenance = match from {
         From::Files => Provenance::Configured,
         From::Kept(_) => Provenance::LastGood,
     };
     let candidate = Candidate { engine, sources, report, id, provenance, events };
     Ok(Built::Candidate(Box::new(candidate)))
+}
+
+/// The image of a kept source. One that is damaged is told, and the source is
+/// compiled again.
+fn image_of(
+    order: &Order<'_>,
+    kept: &Kept,
+    path: &Path,
+    digest: &[u8; 32],
+    key: &str,
+    events: &mut Vec<Event>,
+) -> Option<KeptImage> {
+    match kept.images.read(digest, key, |file| order.compiler.bytes(file)) {
+        Ok(image) => image,
+        Err(error) => {
+            let error = format!("the image of {}: {error}", file_name(path));
+            events.push(Event::StateFailed { error });
+            None
+        }
+    }
 }
 
 /// One source on its way into a set.
@@ -582,23 +671,13 @@ fn check_required(config: &Config, sources: &[Arc<InForce>]) -> Result<(), Refus
     Ok(())
 }
 
-/// Tells of signed databases that were not renewed for long.
-fn stale(config: &Config, sources: &[Arc<InForce>], events: &mut Vec<Event>) {
-    // A clock before 1970 makes nothing stale.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let mut newest: Option<(u64, String)> = None;
-    for source in sources {
-        if let Outcome::Loaded { header: Some(header), trust } = &source.facts.file.outcome
-            && *trust != Trusted::Unsigned
-            && newest.as_ref().is_none_or(|(time, _)| header.build_time() > *time)
-        {
-            newest = Some((header.build_time(), source.name()));
+/// When the newest signed database of a snapshot was made, and its name.
+pub(super) fn newest(snapshot: &Snapshot) -> Option<(u64, String)> {
+    let made = |source: &Arc<InForce>| match &source.facts.file.outcome {
+        Outcome::Loaded { header: Some(header), trust } if *trust != Trusted::Unsigned => {
+            Some((header.build_time(), source.name()))
         }
-    }
-    if let Some((time, source)) = newest {
-        let age = now.saturating_sub(time);
-        if age > config.database.stale_after.as_secs() {
-            events.push(Event::Stale { source, age });
-        }
-    }
+        _ => None,
+    };
+    snapshot.sources.iter().filter_map(made).max()
 }

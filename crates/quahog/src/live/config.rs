@@ -48,6 +48,8 @@ pub struct Config {
     pub state: StateConfig,
     /// How much may be wrong with a source.
     pub admission: AdmissionConfig,
+    /// Who compiles, and within what.
+    pub build: BuildConfig,
     /// What a signature may cost, told before it runs.
     pub cost: CostConfig,
     /// What a candidate must show.
@@ -89,11 +91,14 @@ pub struct DatabaseConfig {
 
 /// Where the last good generations are kept.
 #[non_exhaustive]
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct StateConfig {
     /// A folder that nobody else writes. Without one nothing survives a restart.
     pub folder: Option<PathBuf>,
+    /// Keep the compiled tables beside the sources, so that a start need not
+    /// compile. Default: yes; they take about as much room as in memory.
+    pub images: bool,
 }
 
 /// How much may be wrong with a source before it is refused.
@@ -128,6 +133,10 @@ pub struct AdmissionConfig {
     /// `container_lines`.
     #[serde(deserialize_with = "share")]
     pub count_off: f64,
+    /// Ignore lists that leave out more than this share of all signatures raise
+    /// `Ignored`. Default: 1 %, far more than anybody's false alarms.
+    #[serde(deserialize_with = "share")]
+    pub ignored_warn: f64,
     /// A source, and the whole, must keep this share of the signatures that
     /// are running: a file that was cut off or emptied is no update.
     #[serde(deserialize_with = "share")]
@@ -146,6 +155,25 @@ pub enum RefusedSource {
     KeepPrevious,
     /// The whole candidate is refused.
     RefuseAll,
+}
+
+/// Who compiles, and within what.
+#[non_exhaustive]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct BuildConfig {
+    /// A program that compiles in a process of its own, called as `HELPER compile
+    /// --helper`: the `quahog` command of this version, by its absolute path.
+    /// Without one the builder's thread compiles.
+    pub helper: Option<PathBuf>,
+    /// The address space that a helper may take (on Linux). From 64 MiB.
+    /// Default: 4 GiB.
+    #[serde(deserialize_with = "helper_memory")]
+    pub memory: u64,
+    /// The time that a helper may take for one source, after which it is killed.
+    /// Default: 10 min.
+    #[serde(deserialize_with = "duration")]
+    pub time: Duration,
 }
 
 /// What a signature may cost, told before it runs.
@@ -185,7 +213,11 @@ pub struct ProofConfig {
     /// Below this time for all probes no ratio is looked at: such times are noise.
     #[serde(deserialize_with = "duration")]
     pub latency_floor: Duration,
-    /// The longest time for one adversarial input of 256 KiB.
+    /// The size of an adversarial input, 16 MiB at most. Default: 256 KiB.
+    #[serde(deserialize_with = "input_size")]
+    pub adversarial_size: u64,
+    /// The longest time of a processor for one adversarial input. By the clock it
+    /// may take twenty times as long, for mail goes first.
     #[serde(deserialize_with = "duration")]
     pub adversarial: Duration,
     /// The memory that the sources of a candidate may need, by estimate.
@@ -294,6 +326,7 @@ impl Default for AdmissionConfig {
             newer_warn,
             newer_refuse,
             count_off,
+            ignored_warn: 0.01,
             least_kept: 0.8,
             refused_source: RefusedSource::KeepPrevious,
         }
@@ -315,6 +348,18 @@ impl AdmissionConfig {
     }
 }
 
+impl Default for StateConfig {
+    fn default() -> StateConfig {
+        StateConfig { folder: None, images: true }
+    }
+}
+
+impl Default for BuildConfig {
+    fn default() -> BuildConfig {
+        BuildConfig { helper: None, memory: 4 << 30, time: Duration::from_secs(600) }
+    }
+}
+
 impl Default for CostConfig {
     fn default() -> CostConfig {
         CostConfig { signature: 0.02, source: 1.0, shared_literal: 3_000, always: 2_000 }
@@ -329,6 +374,7 @@ impl Default for ProofConfig {
             samples: 64,
             latency: 3.0,
             latency_floor: Duration::from_millis(250),
+            adversarial_size: 256 << 10,
             adversarial: Duration::from_secs(5),
             memory: None,
             memory_ratio: 3.0,
@@ -448,6 +494,15 @@ impl Config {
         if self.admission.newer_warn > self.admission.newer_refuse {
             return wrong("admission.newer-warn lies above newer-refuse");
         }
+        if let Some(helper) = &self.build.helper
+            && !helper.is_absolute()
+        {
+            // Else whoever sets the path or the folder decides what runs.
+            return wrong("build.helper is no absolute path");
+        }
+        if self.build.time.is_zero() {
+            return wrong("build.time leaves no time");
+        }
         if self.watch.enabled && cfg!(not(feature = "watch")) {
             return wrong("watch.enabled needs quahog's feature `watch`");
         }
@@ -555,6 +610,23 @@ fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     quantity(from, expected, BYTES, 0.0..=1_099_511_627_776.0).map(|value| value as u64)
 }
 
+fn input_size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let expected = "a size such as \"256 KiB\", from 4 KiB to 16 MiB";
+    // Within bounds that a u64 holds.
+    quantity(from, expected, BYTES, 4_096.0..=16_777_216.0).map(|value| value as u64)
+}
+
+fn helper_memory<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let value = bytes(from)?;
+    if value < MIN_HELPER {
+        return Err(D::Error::custom("out of bounds: a helper needs 64 MiB at least"));
+    }
+    Ok(value)
+}
+
+/// Below this no program with its libraries and stacks begins.
+const MIN_HELPER: u64 = 64 << 20;
+
 fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let value = bytes(from)?;
     if let Some(most) = machine_memory()
@@ -587,6 +659,9 @@ mod tests {
             ("[watch]\nsettle = 1\n", 4, 10, "unit ``"),
             ("[admission]\nfile-share = \"101 %\"\n", 4, 14, "out of bounds"),
             ("[proof]\nmemory = \"900 GiB\"\n", 4, 10, "more than this machine has"),
+            ("[build]\nmemory = \"1 MiB\"\n", 4, 10, "64 MiB at least"),
+            ("[build]\nhelper = 1\n", 4, 10, ""),
+            ("[proof]\nadversarial-size = \"1 KiB\"\n", 4, 20, "out of bounds"),
             ("[watch\n", 3, 7, ""),
         ] {
             let (at_line, at_column, message) = position(&format!("{base}{text}"));
@@ -600,6 +675,8 @@ mod tests {
         assert!(Config::from_toml("").unwrap_err().to_string().contains("names nothing"));
         let text = "[database]\npaths = [\"/x\"]\n[admission]\nnewer-warn = \"30 %\"\n";
         assert!(Config::from_toml(text).unwrap_err().to_string().contains("newer-warn"));
+        let text = "[database]\npaths = [\"/x\"]\n[build]\nhelper = \"quahog\"\n";
+        assert!(Config::from_toml(text).unwrap_err().to_string().contains("absolute"));
         let text = "[database]\npaths = [\"/x\"]\n[state]\nfolder = \"/x/state\"\n";
         assert!(Config::from_toml(text).unwrap_err().to_string().contains("state.folder"));
     }

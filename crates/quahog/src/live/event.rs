@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::database::{Broken, Event as Note};
+use super::compile::HelperFault;
+use crate::database::{Broken, Event as Note, Replayed};
 
 /// Is told what happens. Called on the thread on which it happens, so it
 /// should be quick; a panic in it is its own business and stops nothing.
@@ -57,6 +58,13 @@ pub enum Event {
         share: f64,
         /// Whether it was muted for it.
         muted: bool,
+    },
+    /// The ignore lists name a large share of the signatures.
+    Ignored {
+        /// How many they leave out.
+        ignored: u64,
+        /// Of how many.
+        of: u64,
     },
     /// A signature is silenced.
     Muted {
@@ -174,6 +182,7 @@ impl Event {
     pub fn code(&self) -> &'static str {
         match self {
             Event::FalseAlarm { .. } => "false-alarm",
+            Event::Ignored { .. } => "ignored",
             Event::Muted { .. } => "muted",
             Event::Newer { .. } => "newer",
             Event::Noted { .. } => "noted",
@@ -204,6 +213,9 @@ impl fmt::Display for Event {
             Event::FalseAlarm { name, share, muted } => {
                 let done = if *muted { ", and is muted" } else { "" };
                 write!(f, "{} is found in {:.1} % of mails{done}", quiet(name), share * 100.0)
+            }
+            Event::Ignored { ignored, of } => {
+                write!(f, "ignore lists leave out {ignored} of {of} signatures")
             }
             Event::Muted { name, source, why } => {
                 write!(f, "muted {} of {}: {}", quiet(name), quiet(source), quiet(why))
@@ -300,6 +312,13 @@ pub enum Refusal {
     },
     /// There is no signature in it.
     Empty,
+    /// The helper process that compiles gave no image.
+    Helper {
+        /// What became of it.
+        fault: HelperFault,
+        /// What it, or the system, said.
+        said: String,
+    },
     /// It was refused before, and nothing changed since.
     KnownBad {
         /// The candidate.
@@ -354,6 +373,12 @@ pub enum Refusal {
     Panicked {
         /// What it said.
         message: String,
+    },
+    /// A signed database that is older than what was in force, or another one of
+    /// the same version.
+    Replayed {
+        /// In which way.
+        replayed: Replayed,
     },
     /// The candidate behaves differently on live mail.
     Shadow {
@@ -412,6 +437,16 @@ impl fmt::Display for Refusal {
                 quiet(source)
             ),
             Refusal::Empty => f.write_str("has no signatures"),
+            Refusal::Helper { fault, said } => {
+                let what = match fault {
+                    HelperFault::Failed => "failed",
+                    HelperFault::Image => "gave no image",
+                    HelperFault::Killed => "crashed or was killed",
+                    HelperFault::Late => "was not done in time",
+                    HelperFault::NotStarted => "could not be started",
+                };
+                write!(f, "the helper that compiles {what}: {}", quiet(said))
+            }
             Refusal::KnownBad { candidate } => write!(f, "{candidate} was refused before"),
             Refusal::Latency { ratio, allowed } => {
                 write!(f, "{ratio:.1} times slower, {allowed:.1} are allowed")
@@ -429,6 +464,7 @@ impl fmt::Display for Refusal {
                 write!(f, "{newer} of {lines} lines are for newer engines")
             }
             Refusal::Panicked { message } => write!(f, "panicked: {}", quiet(message)),
+            Refusal::Replayed { replayed } => write!(f, "{replayed}"),
             Refusal::Shadow { new, lost, mails } => {
                 write!(f, "of {mails} mails {new} are newly detected and {lost} no longer")
             }

@@ -17,6 +17,7 @@
 //! [`prove`]: Candidate::prove
 
 mod build;
+mod compile;
 pub mod config;
 mod event;
 mod prove;
@@ -36,10 +37,12 @@ use std::time::{Duration, Instant};
 
 use quahog_engine::{Engine, Fingerprint};
 
+use crate::database::{LoadReport, Versions};
 use crate::scan::{Scanner, Settings};
 
 pub use build::{Candidate, Rejected};
 pub use builder::{Outcome, StartError, Starter, Ticket};
+pub use compile::HelperFault;
 pub use config::{Config, ConfigError};
 pub use event::{Event, Observer, Provenance, Refusal};
 pub use mute::{Mute, MuteError};
@@ -163,6 +166,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 struct Book {
     mutes: Vec<Mute>,
+    /// The signed databases that were in force.
+    versions: Versions,
     state: Option<State>,
     /// Generations that may still be in use.
     alive: Vec<Weak<Snapshot>>,
@@ -205,7 +210,7 @@ impl Shared {
 
     fn promote(&self, proven: Proven) -> Result<u64, PromoteError> {
         let Proven { candidate, .. } = proven;
-        let Candidate { engine, sources, id, provenance, events, .. } = candidate;
+        let Candidate { engine, sources, report, id, provenance, events } = candidate;
         let mut told = events;
         let mut book = self.book();
         // The candidate becomes one of them.
@@ -216,6 +221,10 @@ impl Shared {
             && provenance == Provenance::Configured
         {
             state.keep(&id, &sources).map_err(|error| PromoteError::Storage(error.to_string()))?;
+        }
+        // Who goes back by hand means it; a start from the state means nothing.
+        if provenance != Provenance::LastGood {
+            told.extend(accept(&mut book, &report));
         }
         let mask = Mask::new(&engine);
         let before = self.cell.load();
@@ -331,6 +340,17 @@ impl Shared {
         let error = state.as_mut()?.keep_mutes(mutes).err()?;
         Some(Event::StateFailed { error: error.to_string() })
     }
+}
+
+/// Remembers the signed databases that are in force from now on.
+fn accept(book: &mut Book, report: &LoadReport) -> Option<Event> {
+    let before = book.versions.clone();
+    book.versions.accept(report);
+    if book.versions == before {
+        return None;
+    }
+    let error = book.state.as_ref()?.keep_versions(&book.versions).err()?;
+    Some(Event::StateFailed { error: format!("versions: {error}") })
 }
 
 /// The bytes are on disk, or are not needed.

@@ -150,14 +150,11 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// Bytes of an adversarial input.
-const ADVERSARIAL: usize = 256 << 10;
-
-/// Inputs that make a matcher work: repetitions, and what the candidate looks
-/// for, over and over.
-pub(crate) fn adversarial(engine: &Engine) -> Vec<(String, Vec<u8>)> {
+/// Inputs of `size` bytes that make a matcher work: repetitions, and what the
+/// candidate looks for, over and over.
+pub(crate) fn adversarial(engine: &Engine, size: usize) -> Vec<(String, Vec<u8>)> {
     let fill = |unit: &[u8]| -> Vec<u8> {
-        unit.iter().copied().cycle().take(if unit.is_empty() { 0 } else { ADVERSARIAL }).collect()
+        unit.iter().copied().cycle().take(if unit.is_empty() { 0 } else { size }).collect()
     };
     let mut all = vec![
         ("one letter".to_owned(), fill(b"A")),

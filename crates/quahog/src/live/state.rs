@@ -5,7 +5,9 @@
 //! <folder>/state-1/                  format 1; other formats lie beside it, untouched
 //!     objects/<sha256>               sources as they were verified, one copy of each
 //!     generations/<number>.json      what a promoted generation was made of
+//!     images/<sha256>.qhi, .json     what was compiled from the source, and under what
 //!     mutes.json
+//!     versions                       the signed databases that were in force
 //! ```
 //!
 //! A file is written under a temporary name, synced, renamed, and its folder
@@ -14,20 +16,30 @@
 //! is read is checked by its digest; a generation that misses one byte is
 //! passed over for the one before. The last two are kept.
 //!
-//! What is kept are *sources*, not tables: they survive an upgrade of quahog.
+//! What counts are the *sources*: they survive an upgrade of quahog. Beside them
+//! lie [images](crate::image) of what was compiled from them, so that a start
+//! need not compile again. An image that is of another quahog, was made under
+//! other ignore lists or another configuration, or is damaged is passed over, and
+//! made again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use quahog_engine::Segment;
+use quahog_engine::image::{Check, content as image_content};
+use quahog_sig::Format;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::build::{InForce, hex};
 use super::mute::Mute;
+use crate::database::{
+    self, Counts, FileIo, Flush, MemberReport, RefusedForCost, SystemIo, VERSIONS_FILE, Versions,
+};
 
 /// The number of the format that this version writes.
 const FORMAT: u32 = 1;
@@ -66,43 +78,6 @@ impl Manifest {
     }
 }
 
-/// The steps that change the disk. Tests make the n-th of them fail.
-pub(crate) trait Disk: std::fmt::Debug + Send {
-    /// Creates a new file with these bytes and syncs it.
-    fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
-    /// Renames a file over another.
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Syncs a folder.
-    fn sync(&self, folder: &Path) -> io::Result<()>;
-    /// Removes a file.
-    fn remove(&self, path: &Path) -> io::Result<()>;
-}
-
-/// The disk of this machine.
-#[derive(Debug)]
-struct RealDisk;
-
-impl Disk for RealDisk {
-    fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        // New, so that a link that somebody laid there is not followed.
-        let mut file = File::create_new(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
-    }
-
-    fn sync(&self, folder: &Path) -> io::Result<()> {
-        if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
-    }
-}
-
 /// Why a state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
@@ -112,11 +87,13 @@ pub(crate) enum OpenError {
     Io { folder: PathBuf, error: io::Error },
 }
 
+/// The operations that change the disk. Tests make the n-th of them fail.
+pub(crate) type Io = Arc<dyn FileIo + Send + Sync>;
+
 /// A state folder that is ours.
-#[derive(Debug)]
 pub(crate) struct State {
     folder: PathBuf,
-    disk: Box<dyn Disk>,
+    io: Io,
     /// Freed by the system when the process ends, however it ends.
     _lock: File,
     newest: u64,
@@ -124,18 +101,134 @@ pub(crate) struct State {
     pub(crate) set_aside: Vec<PathBuf>,
 }
 
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
 /// A generation that was read back.
 pub(crate) struct Kept {
     pub(crate) sources: Vec<(PathBuf, Bytes)>,
+    pub(crate) images: Images,
+}
+
+/// What is told of an image beside it.
+#[derive(Debug, Deserialize, Serialize)]
+struct ImageNote {
+    /// What it was made under, see [`InForce::key`].
+    key: String,
+    /// The SHA-256 in its header, of all that is in it.
+    content: String,
+    /// What became of the lines, by member.
+    members: Vec<(String, Counts)>,
+    refused: Vec<RefusedForCost>,
+}
+
+/// An image that was read back.
+pub(crate) struct KeptImage {
+    pub(crate) segment: Segment,
+    pub(crate) members: Vec<MemberReport>,
+    pub(crate) refused: Vec<RefusedForCost>,
+}
+
+/// The images of a state folder.
+pub(crate) struct Images {
+    folder: PathBuf,
+    io: Io,
+}
+
+impl Images {
+    fn paths(&self, source: &[u8; 32]) -> (PathBuf, PathBuf) {
+        let name = hex(source);
+        (self.folder.join(format!("{name}.qhi")), self.folder.join(format!("{name}.json")))
+    }
+
+    fn note(&self, path: &Path) -> io::Result<ImageNote> {
+        serde_json::from_slice(&read(path, MAX_MANIFEST)?).map_err(io::Error::other)
+    }
+
+    /// The image of a source, if there is one that was made under `key`.
+    ///
+    /// # Errors
+    ///
+    /// There is one, and it cannot be used.
+    pub(crate) fn read(
+        &self,
+        source: &[u8; 32],
+        key: &str,
+        open: impl Fn(File) -> io::Result<Bytes>,
+    ) -> io::Result<Option<KeptImage>> {
+        let image = self.read_noted(source, key, open);
+        if image.is_err() {
+            // What cannot be used is made again; without its note it is not there.
+            let _ = self.io.remove(&self.paths(source).1);
+        }
+        image
+    }
+
+    fn read_noted(
+        &self,
+        source: &[u8; 32],
+        key: &str,
+        open: impl Fn(File) -> io::Result<Bytes>,
+    ) -> io::Result<Option<KeptImage>> {
+        let (image, note) = self.paths(source);
+        let note = match self.note(&note) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            note => note?,
+        };
+        if note.key != key {
+            return Ok(None);
+        }
+        let bytes = open(open_plain(&image)?)?;
+        if hex(&image_content(&bytes).map_err(io::Error::other)?) != note.content {
+            return Err(io::Error::other("another image than was kept"));
+        }
+        let segment = Segment::open(&bytes, Check::Digest).map_err(io::Error::other)?;
+        let member = |(name, counts): (String, Counts)| {
+            let format = Format::from_file_name(name.rsplit('/').next().unwrap_or_default());
+            MemberReport { name, format, counts }
+        };
+        let members = note.members.into_iter().map(member).collect();
+        Ok(Some(KeptImage { segment, members, refused: note.refused }))
+    }
+
+    /// Keeps the images of what is in force. Nothing is flushed: a note without
+    /// its image, or an image that is not whole, is noticed when it is read.
+    pub(crate) fn keep(&self, sources: &[Arc<InForce>]) -> io::Result<()> {
+        for source in sources {
+            let (image, note) = self.paths(&source.digest);
+            if self.note(&note).is_ok_and(|note| note.key == source.key) && image.exists() {
+                continue;
+            }
+            let pieces = source.segment.image(Vec::new()).map_err(io::Error::other)?;
+            // The digest stands in the first piece, before any table.
+            let head = pieces.first().map_or(&[][..], |piece| piece);
+            let content = image_content(head).map_err(io::Error::other)?;
+            let (members, refused) = source.lines();
+            let text =
+                ImageNote { key: source.key.clone(), content: hex(&content), members, refused };
+            let text = serde_json::to_vec(&text).map_err(io::Error::other)?;
+            put(&self.io, &image, &pieces, Flush::No)?;
+            put(&self.io, &note, &[text], Flush::No)?;
+        }
+        Ok(())
+    }
+}
+
+fn put<P: AsRef<[u8]>>(io: &Io, path: &Path, pieces: &[P], flush: Flush) -> io::Result<()> {
+    let put = database::put(io, path, pieces, flush);
+    put.map_err(|error| io::Error::new(error.error.kind(), error))
 }
 
 impl State {
     /// Takes a folder, and makes it if it is not there.
     pub(crate) fn open(folder: &Path) -> Result<State, OpenError> {
-        State::open_on(folder, Box::new(RealDisk))
+        State::open_on(folder, Arc::new(SystemIo))
     }
 
-    fn open_on(folder: &Path, disk: Box<dyn Disk>) -> Result<State, OpenError> {
+    fn open_on(folder: &Path, files: Io) -> Result<State, OpenError> {
         let folder_of = || folder.to_owned();
         let io = |error| OpenError::Io { folder: folder_of(), error };
         private_folder(folder).map_err(io)?;
@@ -157,10 +250,10 @@ impl State {
                 set_aside.push(entry.path());
             }
         }
-        for folder in [&own, &own.join("objects"), &own.join("generations")] {
+        for folder in [&own, &own.join("objects"), &own.join("generations"), &own.join("images")] {
             private_folder(folder).map_err(io)?;
         }
-        let mut state = State { folder: own, disk, _lock: lock, newest: 0, set_aside };
+        let mut state = State { folder: own, io: files, _lock: lock, newest: 0, set_aside };
         state.newest = state.numbers().last().copied().unwrap_or(0);
         state.sweep();
         Ok(state)
@@ -211,7 +304,12 @@ impl State {
             }
             sources.push((source.path, Bytes::from(bytes)));
         }
-        Ok(Kept { sources })
+        Ok(Kept { sources, images: self.images() })
+    }
+
+    /// The images beside the sources.
+    pub(crate) fn images(&self) -> Images {
+        Images { folder: self.folder.join("images"), io: Arc::clone(&self.io) }
     }
 
     /// Keeps a generation. If it fails, what was kept before is as it was.
@@ -259,7 +357,7 @@ impl State {
             listed.push(KeptSource { path: source.path.clone(), sha256, len });
         }
         if any_new {
-            self.disk.sync(&self.folder.join("objects"))?;
+            self.sync("objects")?;
         }
         let number = self.newest + 1;
         let mut manifest = Manifest {
@@ -273,7 +371,7 @@ impl State {
         manifest.check = manifest.digest();
         let text = serde_json::to_vec_pretty(&manifest).map_err(io::Error::other)?;
         self.write(&self.manifest_path(number), &text)?;
-        self.disk.sync(&self.folder.join("generations"))?;
+        self.sync("generations")?;
         self.newest = number;
         self.sweep();
         Ok(())
@@ -281,26 +379,21 @@ impl State {
 
     /// Forgets a generation: the candidate that it was made of was left.
     pub(crate) fn forget(&mut self, number: u64) -> io::Result<()> {
-        self.disk.remove(&self.manifest_path(number))?;
-        self.disk.sync(&self.folder.join("generations"))
+        self.io.remove(&self.manifest_path(number))?;
+        self.sync("generations")
     }
 
     /// Writes a file that is there whole or not at all.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".tmp");
-        let temporary = PathBuf::from(temporary);
-        match self.disk.remove(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        put(&self.io, path, &[bytes], Flush::Yes)
+    }
+
+    /// Flushes one of our folders; the empty name is that which they lie in.
+    fn sync(&self, name: &str) -> io::Result<()> {
+        if !cfg!(unix) {
+            return Ok(());
         }
-        let written =
-            self.disk.create(&temporary, bytes).and_then(|()| self.disk.rename(&temporary, path));
-        if written.is_err() {
-            // So that a full disk has room again.
-            let _ = self.disk.remove(&temporary);
-        }
-        written
+        self.io.sync(&File::open(self.folder.join(name))?)
     }
 
     /// Removes what no kept generation needs. What cannot be removed stays.
@@ -313,16 +406,18 @@ impl State {
         }
         let oldest = sound.get(KEPT - 1).map_or(0, |manifest| manifest.number);
         for &number in numbers.iter().filter(|&&number| number < oldest) {
-            let _ = self.disk.remove(&self.manifest_path(number));
+            let _ = self.io.remove(&self.manifest_path(number));
         }
-        for folder in ["objects", "generations"] {
+        for folder in ["objects", "images", "generations", ""] {
             let Ok(entries) = fs::read_dir(self.folder.join(folder)) else { continue };
             for entry in entries.flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 // With nothing sound there, somebody may want to look at the rest.
-                let is_old = folder == "objects" && !sound.is_empty() && !needed.contains(&name);
-                if is_old || name.ends_with(".tmp") {
-                    let _ = self.disk.remove(&entry.path());
+                let of = name.split('.').next().unwrap_or_default();
+                let is_source = folder == "objects" || folder == "images";
+                let is_old = is_source && !sound.is_empty() && !needed.contains(of);
+                if is_old || database::is_left(&name) {
+                    let _ = self.io.remove(&entry.path());
                 }
             }
         }
@@ -332,7 +427,18 @@ impl State {
     pub(crate) fn keep_mutes(&mut self, mutes: &[Mute]) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(mutes).map_err(io::Error::other)?;
         self.write(&self.folder.join("mutes.json"), &text)?;
-        self.disk.sync(&self.folder)
+        self.sync("")
+    }
+
+    /// Keeps what was in force.
+    pub(crate) fn keep_versions(&self, versions: &Versions) -> io::Result<()> {
+        self.write(&self.folder.join(VERSIONS_FILE), versions.text().as_bytes())?;
+        self.sync("")
+    }
+
+    /// What was in force, and where a file lies that could not be understood.
+    pub(crate) fn versions(&self) -> io::Result<(Versions, Option<PathBuf>)> {
+        Versions::load(&self.folder, &self.io)
     }
 
     /// The mutes that were kept.

@@ -483,6 +483,192 @@ fn fault_23_start_from_the_last_good() {
     assert_eq!(sources, BTreeSet::from(["x.ndb".to_owned(), "y.ndb".to_owned()]));
 }
 
+/// The only image in a state folder.
+fn image_of(state: &Folder) -> std::path::PathBuf {
+    let images = std::fs::read_dir(state.path().join("state-1/images")).expect("a folder");
+    let mut paths = images.flatten().map(|entry| entry.path());
+    let is_image = |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "qhi");
+    let image = paths.by_ref().find(is_image).expect("an image");
+    assert!(!paths.any(|path| is_image(&path)), "one source, one image");
+    image
+}
+
+/// A start from the last good generation compiles nothing; if its image is
+/// damaged, gone, or of another format, it is made again from the sources.
+#[test]
+fn fault_19_an_image_of_the_last_good_and_what_may_become_of_it() {
+    let folder = Folder::of(&[("x.ndb", generation(1) + "bad line\n")]);
+    let state = Folder::new();
+    let config = Config::new([folder.path()]).state(state.path());
+    drop(start(&config));
+    // Whoever had to compile would fail for want of a helper.
+    let mut no_compiler = config.clone();
+    no_compiler.build.helper = Some("/nonexistent/quahog".into());
+    let starts = || {
+        let (live, events) = start(&no_compiler);
+        (names(&live.scanner().scan(A)) == ["Gen.1.UNOFFICIAL"], codes(&events))
+    };
+    assert_eq!(starts(), (true, vec!["promoted"]));
+    let image = image_of(&state);
+    let good = std::fs::read(&image).expect("an image");
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 1;
+    let mut newer = good.clone();
+    newer[8] += 1;
+    let mut older = good.clone();
+    older[8] -= 1;
+    let cut = good[..good.len() - 1].to_vec();
+    for bad in [flipped, newer, older, cut, b"garbage".to_vec(), Vec::new()] {
+        std::fs::write(&image, &bad).expect("a file");
+        let (live, events) = start(&config);
+        assert_eq!(names(&live.scanner().scan(A)), ["Gen.1.UNOFFICIAL"]);
+        assert_eq!(codes(&events), ["state-failed", "promoted"], "told once, and in force");
+        drop(live);
+        assert!(std::fs::read(&image).is_ok_and(|again| again == good), "it is made again");
+    }
+    std::fs::remove_file(&image).expect("a file");
+    assert!(!starts().0, "there is no image to start from");
+    drop(start(&config));
+    // A configuration that admits others makes other tables of the same bytes.
+    no_compiler.database.pua = true;
+    let (live, _) = start(&no_compiler);
+    assert_eq!(live.snapshot().generation(), 0, "it is not the image for it");
+}
+
+/// F2: no room for an image is told, and the update is in force all the same.
+#[test]
+fn fault_02_no_room_for_an_image() {
+    let folder = Folder::of(&[("x.ndb", generation(1))]);
+    let state = Folder::new();
+    let config = Config::new([folder.path()]).state(state.path());
+    drop(start(&config));
+    // A file stands where their folder was.
+    let images = state.path().join("state-1/images");
+    std::fs::remove_dir_all(&images).expect("a folder");
+    let (live, events) = start(&config);
+    assert_eq!(codes(&events), ["promoted"], "the folder is made again");
+    std::fs::remove_dir_all(&images).expect("a folder");
+    std::fs::write(&images, "").expect("a file");
+    folder.write("x.ndb", generation(2));
+    assert!(matches!(reload(&live), Outcome::Promoted { generation: 2 }));
+    assert_eq!(codes(&events), ["promoted", "promoted", "state-failed"]);
+    drop(live);
+    std::fs::remove_file(&images).expect("a file");
+    let (live, _) = start(&config);
+    assert_eq!(names(&live.scanner().scan(A)), ["Gen.2.UNOFFICIAL"]);
+}
+
+/// A database as it is published: signed, of a version and a day.
+fn signed(version: u32, time: u64, text: &str) -> Vec<u8> {
+    let keys = quahog_testkit::builders::cvd::signing_keys();
+    let builder = quahog_cvd::write::Builder::new("daily").version(version).build_time(time);
+    builder.member("daily.ndb", text.as_bytes()).cvd(keys).expect("a container")
+}
+
+fn trusting(folder: &Folder) -> Config {
+    let mut config = Config::new([folder.path()]);
+    config.database.trust = quahog_testkit::builders::cvd::trust_store();
+    config
+}
+
+/// A signed database that is older than what was in force, or another one of the
+/// same version, is no update: not now, and not after a restart.
+#[test]
+fn what_was_in_force_is_remembered() {
+    use quahog::database::Replayed;
+    let now = 1_700_000_000;
+    let folder = Folder::of(&[("daily.cvd", signed(7, now, &generation(7)))]);
+    let state = Folder::new();
+    let config = trusting(&folder).state(state.path());
+    let (live, events) = start(&config);
+    let replayed = |live: &Live| match &refused(live)[..] {
+        [Refusal::Replayed { replayed }] => *replayed,
+        other => panic!("{other:?}"),
+    };
+    folder.write("daily.cvd", signed(6, now - 100, &generation(6)));
+    assert_eq!(replayed(&live), Replayed::Rollback { version: 6, before: 7 });
+    folder.write("daily.cvd", signed(7, now, &generation(70)));
+    assert_eq!(replayed(&live), Replayed::Equivocation(7));
+    folder.write("daily.cvd", signed(8, now - 100, &generation(8)));
+    assert_eq!(replayed(&live), Replayed::OlderBuild { version: 8, before: 7 });
+    assert_eq!(names(&live.scanner().scan(A)), ["Gen.7.UNOFFICIAL"]);
+    assert_eq!(codes(&events).iter().filter(|code| **code == "source-refused").count(), 3);
+    drop(live);
+    // A restart with yesterday's in the folder.
+    folder.write("daily.cvd", signed(6, now - 100, &generation(6)));
+    let (live, _) = start(&config);
+    assert_eq!(names(&live.scanner().scan(A)), ["Gen.7.UNOFFICIAL"]);
+    folder.write("daily.cvd", signed(9, now + 100, &generation(9)));
+    assert!(matches!(reload(&live), Outcome::Promoted { .. }));
+    // Who goes back by hand means it: what he left is not tried, what is new is.
+    assert!(matches!(live.roll_back().wait(None), Some(Outcome::Promoted { .. })));
+    assert_eq!(names(&live.scanner().scan(A)), ["Gen.7.UNOFFICIAL"]);
+    folder.write("daily.cvd", signed(8, now + 50, &generation(8)));
+    assert!(matches!(reload(&live), Outcome::Promoted { .. }));
+    assert_eq!(names(&live.scanner().scan(A)), ["Gen.8.UNOFFICIAL"]);
+}
+
+/// F14: the clock jumps, while it runs. By a freeze, too: when updates no longer
+/// come there is no candidate, and `Stale` is told all the same, once a day.
+#[test]
+fn fault_14_the_clock_jumps() {
+    const HOUR: u64 = 3_600;
+    const DAY: u64 = 24 * HOUR;
+    const YEAR: u64 = 365 * DAY;
+    let made = 1_700_000_000;
+    let folder = Folder::of(&[("daily.cvd", signed(1, made, &generation(1)))]);
+    let clock = Arc::new(AtomicU64::new(made + HOUR));
+    let (events, asked): (Events, _) = (Arc::default(), Arc::clone(&clock));
+    let heard = Arc::clone(&events);
+    let mut config = trusting(&folder);
+    config.mute.by_rule = true;
+    let live = Starter::new(&config)
+        .observer(move |event: &Event| heard.lock().unwrap().push(event.clone()))
+        .clock(move || std::time::UNIX_EPOCH + Duration::from_secs(asked.load(Ordering::Relaxed)))
+        .start()
+        .expect("a start");
+    let stale = || codes(&events).iter().filter(|code| **code == "stale").count();
+    let set = |time: u64| {
+        clock.store(time, Ordering::Relaxed);
+        reload(&live)
+    };
+    let (in_2038, in_2106) = (1 << 31, 1 << 32);
+    for (at, time, n_stale) in [
+        (0, made + 2 * HOUR, 0),
+        (1, made - HOUR, 0),
+        (2, made - 10 * YEAR, 0),
+        (3, 0, 0),
+        (4, made + 6 * DAY, 0),
+        (5, made + 8 * DAY, 1),
+        (6, made + 8 * DAY + HOUR, 1),
+        (7, made + 9 * DAY, 2),
+        (8, made + 10 * YEAR, 3),
+        (9, in_2038, 4),
+        (10, in_2106, 5),
+    ] {
+        // A deadline that spans the jump is met, for it asks another clock.
+        let settings = Settings::default().deadline(Some(Duration::from_secs(60)));
+        let mut scanner = live.scanner_with(settings);
+        assert!(matches!(set(time), Outcome::Unchanged), "{at}");
+        let report = scanner.scan(A);
+        assert_eq!(names(&report), ["Gen.1.UNOFFICIAL"], "{at}");
+        assert_eq!(report.completeness(), Completeness::Complete, "{at}");
+        assert_eq!(stale(), n_stale, "{at}: {:?}", codes(&events));
+    }
+    // A clock that was set back makes an update one of the future. It is refused
+    // until the clock is right, and not for ever.
+    clock.store(made - 10 * YEAR, Ordering::Relaxed);
+    folder.write("daily.cvd", signed(2, made + DAY, &generation(2)));
+    assert!(matches!(refused(&live)[..], [Refusal::Unreadable { .. }]));
+    assert!(matches!(set(made + DAY), Outcome::Promoted { generation: 2 }));
+    // One that was far ahead for a while outlaws nothing that comes after it.
+    clock.store(in_2106, Ordering::Relaxed);
+    folder.write("daily.cvd", signed(3, made + 2 * DAY, &generation(3)));
+    assert!(matches!(reload(&live), Outcome::Promoted { generation: 3 }));
+    folder.write("daily.cvd", signed(4, made + 3 * DAY, &generation(4)));
+    assert!(matches!(set(made + 3 * DAY), Outcome::Promoted { generation: 4 }));
+}
+
 /// A roll-back stays until the databases become others.
 #[test]
 fn a_roll_back_is_not_undone_by_the_same_files() {
@@ -573,7 +759,7 @@ fn fault_29_an_ignore_list_that_empties_the_set() {
     let mut text = generation(1);
     (0..50).for_each(|n| text.push_str(&format!("S.{n}:0:*:{n:08x}cafe{n:08x}\n")));
     let folder = Folder::of(&[("x.ndb", text)]);
-    let (live, _) = start(&Config::new([folder.path()]));
+    let (live, events) = start(&Config::new([folder.path()]));
     let ignored: String = (0..50).map(|n| format!("S.{n}\n")).collect();
     folder.write("a.ign2", &ignored);
     let reasons = refused(&live);
@@ -582,6 +768,20 @@ fn fault_29_an_ignore_list_that_empties_the_set() {
     folder.write("a.ign2", "Gen.1\n");
     assert!(matches!(reload(&live), Outcome::Promoted { .. }));
     assert!(names(&live.scanner().scan(A)).is_empty());
+    // More than one in a hundred is told.
+    let told = |n: u64| {
+        let told = events.lock().unwrap();
+        let ignored =
+            |event: &&Event| matches!(event, Event::Ignored { of: 51, ignored } if *ignored == n);
+        told.iter().filter(ignored).count()
+    };
+    assert_eq!((told(50), told(1)), (1, 1), "{:?}", codes(&events));
+    let mut more = generation(1);
+    (0..500).for_each(|n| more.push_str(&format!("S.{n}:0:*:{n:08x}cafe{n:08x}\n")));
+    folder.write("x.ndb", more);
+    assert!(matches!(reload(&live), Outcome::Promoted { .. }));
+    assert!(names(&live.scanner().scan(A)).is_empty());
+    assert_eq!(codes(&events).iter().filter(|code| **code == "ignored").count(), 2);
 }
 
 /// Half of the outages are configurations.

@@ -47,12 +47,13 @@ fn in_force(live: &Live) -> usize {
     live.snapshot().engine().map_or(0, |engine| engine.stats().n_signatures)
 }
 
-/// The same text as a loose file and in each kind of container.
-fn packed(name: &str, text: &str) -> Vec<u8> {
+/// The same text as a loose file and in each kind of container, of this version.
+fn packed(name: &str, version: u32, text: &str) -> Vec<u8> {
     let members: &[(&str, &[u8])] = &[("own.hdb", text.as_bytes())];
+    let builder = cvd::builder("own", members).version(version);
     match name {
-        "own.cvd" => cvd::cvd("own", members),
-        "own.cld" => cvd::cld("own", members),
+        "own.cvd" => builder.cvd(cvd::signing_keys()).expect("a container"),
+        "own.cld" => builder.cld(cvd::signing_keys()).expect("a container"),
         "own.cud" => cvd::cud("own", members),
         _ => text.as_bytes().to_vec(),
     }
@@ -65,11 +66,11 @@ fn lost_lines() {
     for (name, allowed_of_2000) in
         [("own.cvd", 10), ("own.cld", 10), ("own.cud", 20), ("x.hdb", 20)]
     {
-        let before = packed(name, &lines(7, 0, 0));
+        let before = packed(name, 1, &lines(7, 0, 0));
         for (lines_in_all, allowed) in [(30, 10), (2000, allowed_of_2000)] {
             let offer = |bad: usize| {
                 let (refusal, in_force, _) =
-                    update(name, &before, &packed(name, &lines(lines_in_all - bad, bad, 0)));
+                    update(name, &before, &packed(name, 2, &lines(lines_in_all - bad, bad, 0)));
                 (refusal, in_force)
             };
             assert_eq!(offer(allowed), (None, lines_in_all - allowed), "{name}");
