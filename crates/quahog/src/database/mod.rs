@@ -212,9 +212,10 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// A path cannot be read, nothing at all could be loaded, or, in strict
-    /// mode, the first line that ClamAV would refuse. What was wrong with single
-    /// files and lines otherwise stands in the report.
+    /// A path cannot be read, or a large loose file not to its end, nothing at all
+    /// could be loaded, or, in strict mode, the first line that ClamAV would
+    /// refuse. What was wrong with single files and lines otherwise stands in the
+    /// report.
     pub fn load(config: &Config) -> Result<(Database, LoadReport), LoadError> {
         let (signatures, report) = load::load(config)?;
         Ok((Database { signatures }, report))
