@@ -103,27 +103,16 @@ impl Opened {
 }
 
 /// Files of so many bytes are read later, where that may be.
-pub(super) const LARGE: u64 = if cfg!(test) { 64 } else { 32 << 20 };
+const LARGE: u64 = if cfg!(test) { 64 } else { 32 << 20 };
 
 fn open_or_read(path: &Path, later: impl Fn(&str) -> bool) -> Opened {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let path = path.to_owned();
-    if later(&name)
-        && let Ok((file, len)) = open_regular(&path, MAX_FILE, true)
-        && len >= LARGE
-    {
-        return Opened { path, name, result: Ok(Bytes::new()), later: Some(file) };
-    }
-    let result = read(&path);
-    Opened { path, name, result, later: None }
-}
-
-/// Reads a regular file whole.
-///
-/// It is opened without blocking and looked at *after* it was opened, so that
-/// a FIFO in the folder, or one that took a file's place, stops nobody.
-fn read(path: &Path) -> Result<Bytes, NotRead> {
-    read_at_most(path, MAX_FILE, true)
+    let (result, later) = match open_regular(&path, MAX_FILE, true) {
+        Ok((file, len)) if len >= LARGE && later(&name) => (Ok(Bytes::new()), Some(file)),
+        opened => (opened.and_then(|opened| read_whole(opened, MAX_FILE)), None),
+    };
+    Opened { path, name, result, later }
 }
 
 /// Reads a file of our own: at most so many bytes, and not through a link.
@@ -143,9 +132,11 @@ pub(super) fn read_small(path: &Path, most: u64) -> io::Result<Bytes> {
 }
 
 fn read_at_most(path: &Path, most: u64, follow: bool) -> Result<Bytes, NotRead> {
-    let (mut file, len) = open_regular(path, most, follow)?;
-    #[cfg(test)]
-    tests::stall(path);
+    read_whole(open_regular(path, most, follow)?, most)
+}
+
+/// Reads a file that was opened.
+fn read_whole((mut file, len): (File, u64), most: u64) -> Result<Bytes, NotRead> {
     let mut bytes = Vec::new();
     // The length is a hint only: the file may grow while it is read.
     bytes.reserve_exact(usize::try_from(len).unwrap_or(0));
@@ -154,8 +145,13 @@ fn read_at_most(path: &Path, most: u64, follow: bool) -> Result<Bytes, NotRead> 
 }
 
 /// A regular file of at most so many bytes, and how many it has.
+///
+/// It is opened without blocking and looked at *after* it was opened, so that
+/// a FIFO in the folder, or one that took a file's place, stops nobody.
 fn open_regular(path: &Path, most: u64, follow: bool) -> Result<(File, u64), NotRead> {
     let file = open_nonblocking(path, follow).map_err(NotRead::Io)?;
+    #[cfg(test)]
+    tests::stall(path);
     let metadata = file.metadata().map_err(NotRead::Io)?;
     if !metadata.is_file() {
         return Err(NotRead::Irregular);
@@ -215,7 +211,7 @@ fn open_nonblocking(path: &Path, follow: bool) -> io::Result<File> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     /// Slow storage: reading `slow-300.ndb` takes 300 ms.
