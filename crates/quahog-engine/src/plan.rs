@@ -10,7 +10,7 @@
 use quahog_sig::body::{Element, Pattern};
 use quahog_sig::model::{Base, Expression, Logical, Offset, Op, Sign, Subsignature};
 
-use crate::prefilter::{Places, expense, expense_of_anchored, rare_places};
+use crate::prefilter::{Rarest, expense, expense_of_anchored, rare_places};
 use crate::verify::{self, pcre};
 
 /// A literal that stands in every buffer that its signature matches.
@@ -24,7 +24,7 @@ pub(crate) struct Needle {
     /// Where in the signature it stands, if what stands around it can be checked.
     pub(crate) place: Option<Place>,
     /// Where its rarest grams are, once it is chosen.
-    pub(crate) places: Places,
+    pub(crate) rarest: Rarest,
 }
 
 /// Where a needle stands in its signature.
@@ -43,12 +43,12 @@ pub(crate) struct Place {
 impl Needle {
     /// A literal in lower case, found in either.
     pub(crate) fn anywhere(text: Vec<u8>) -> Needle {
-        Needle { text, nocase: true, anchor: None, place: None, places: Places::default() }
+        Needle { text, nocase: true, anchor: None, place: None, rarest: Rarest::default() }
     }
 
     /// The needle, once it is chosen.
     fn chosen(self) -> Needle {
-        Needle { places: rare_places(&self.text), ..self }
+        Needle { rarest: rare_places(&self.text), ..self }
     }
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn of_pattern(
     }
     best.map(|(text, anchor, place)| {
         let (text, nocase) = (text.to_vec(), pattern.nocase());
-        let needle = Needle { text, nocase, anchor, place, places: Places::default() };
+        let needle = Needle { text, nocase, anchor, place, rarest: Rarest::default() };
         Trigger { mark: Mark::Needle(needle), cost: least }
     })
 }

@@ -36,12 +36,12 @@ pub(crate) fn expense(text: &[u8]) -> f64 {
 
 /// Places of a literal, and how rare the four grams from there on are: eight
 /// times the binary logarithm of how many bytes of data it takes to meet one.
-pub(crate) type Places = [(u8, u8); 8];
+pub(crate) type Rarest = [(u8, u8); 8];
 
 /// Where in a literal the rarest grams begin that it may be known by: the best
 /// place of each eighth of it, so that there is a choice where many literals
 /// have the same. All 0 if it has no such grams.
-pub(crate) fn rare_places(text: &[u8]) -> Places {
+pub(crate) fn rare_places(text: &[u8]) -> Rarest {
     let text = &text[..text.len().min(MAX_TEXT)];
     let n = text.len().saturating_sub(LONG - 1);
     let mut least = [(0, f64::INFINITY); 8];
@@ -124,7 +124,7 @@ impl<'n> PrefilterBuilder<'n> {
                     pairs.push([u32::from(pair), number]);
                 }
                 4..LONG => short.push(crowd.short(bytes, number)),
-                _ => long.extend(crowd.long(bytes, number, needle.places)),
+                _ => long.extend(crowd.long(bytes, number, needle.rarest)),
             }
             let text = Text {
                 start: count(arena.len())?,
@@ -213,14 +213,14 @@ impl Crowd {
         self.take(hash, hash, text, at)
     }
 
-    fn long(&mut self, bytes: &[u8], text: u32, places: Places) -> [Gram; 4] {
+    fn long(&mut self, bytes: &[u8], text: u32, rarest: Rarest) -> [Gram; 4] {
         let hash = |at: usize| hash_long(bytes[at..].first_chunk().copied().unwrap_or_default());
         let cost = |(at, rarity): (u8, u8)| {
             let each = literal::power(i32::from(rarity)) / 4.0;
             let grams = usize::from(at)..usize::from(at) + 4;
             grams.map(|at| self.cost(each, hash(at))).sum::<f64>()
         };
-        let costs = places.into_iter().map(|place| (place.0, cost(place)));
+        let costs = rarest.into_iter().map(|place| (place.0, cost(place)));
         let at = costs.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| usize::from(at));
         let window: [u8; AROUND] = bytes[at..].first_chunk().copied().unwrap_or_default();
         [0, 1, 2, 3].map(|shift| {

@@ -29,7 +29,7 @@ mod anchored;
 mod build;
 pub(crate) mod probe;
 
-pub(crate) use build::{Places, PrefilterBuilder, expense, expense_of_anchored, rare_places};
+pub(crate) use build::{PrefilterBuilder, Rarest, expense, expense_of_anchored, rare_places};
 
 use crate::literal::{self, fold};
 use crate::meter::{Interrupted, Meter};
@@ -300,7 +300,7 @@ const BLOCK: usize = 16 << 10;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Passed {
-    /// Places that the filters passed on.
+    /// Rarest that the filters passed on.
     pub probes: u64,
     /// Entries of the tables that have the print of a place.
     pub entries: u64,
