@@ -127,6 +127,7 @@ pub struct Budget<'c> {
     until_check: Cell<u64>,
     deadline: Option<Instant>,
     cancel: Option<&'c AtomicBool>,
+    at_looks: Option<fn()>,
     passwords: &'c [Vec<u8>],
 }
 
@@ -151,6 +152,7 @@ impl<'c> Budget<'c> {
             until_check: Cell::new(0),
             deadline: None,
             cancel: None,
+            at_looks: None,
             passwords: &[],
         }
     }
@@ -164,6 +166,13 @@ impl<'c> Budget<'c> {
     /// Ends the work when another thread sets the flag.
     pub fn cancel(mut self, flag: Option<&'c AtomicBool>) -> Budget<'c> {
         self.cancel = flag;
+        self
+    }
+
+    /// Calls a function whenever the clock and the flag are looked at: at the
+    /// start and after every 64 KiB of work, about.
+    pub fn at_looks(mut self, call: fn()) -> Budget<'c> {
+        self.at_looks = Some(call);
         self
     }
 
@@ -217,6 +226,9 @@ impl<'c> Budget<'c> {
     }
 
     fn called_off(&self) -> Option<Shortfall> {
+        if let Some(call) = self.at_looks {
+            call();
+        }
         if self.cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
             return Some(Shortfall::Cancelled);
         }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use quahog_sig::SignatureSet;
 use quahog_sig::model::table::{Sections, Table};
 use quahog_sig::model::{Base, HashedPart, Target};
+use quahog_sig::pace;
 use rayon::prelude::*;
 
 use crate::digest::HashIndexes;
@@ -192,6 +193,7 @@ fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildErr
         .bodies()
         .collect::<Vec<_>>()
         .into_par_iter()
+        .inspect(|_| pace::point())
         // A member of a macro group never alerts alone.
         .map(|body| match body.offset.base {
             Base::Macro(_) => (body.target, Planned::Never),
@@ -202,6 +204,7 @@ fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildErr
         .logicals()
         .collect::<Vec<_>>()
         .into_par_iter()
+        .inspect(|_| pace::point())
         .map(|logical| (logical.block.target, plan::of_logical(logical)))
         .collect();
     let rules: Vec<_> = yara::triggers(set).into_iter().map(Planned::needles).collect();
@@ -220,6 +223,7 @@ fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildErr
             .chain(logicals.map(|(index, (_, planned))| (planned, SigRef::logical(index))))
             .chain(rules.map(|(index, planned)| (planned, SigRef::yara(index))));
         for (planned, signature) in all {
+            pace::point();
             match planned {
                 Planned::Always => always.push(signature.number()),
                 Planned::Never => {}

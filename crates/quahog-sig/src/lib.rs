@@ -33,6 +33,7 @@ pub mod body;
 pub mod ere;
 pub mod ioc;
 pub mod model;
+pub mod pace;
 pub mod regex;
 
 mod capability;

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr_iter};
 
-use crate::{Error, ErrorKind, Span};
+use crate::{Error, ErrorKind, Span, pace};
 
 /// A line of a database, without its end.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +96,7 @@ impl<'d> Iterator for Lines<'d> {
     type Item = Line<'d>;
 
     fn next(&mut self) -> Option<Line<'d>> {
+        pace::point();
         let rest = self.rest?;
         let (mut text, rest) = match memchr(b'\n', rest) {
             Some(at) => (&rest[..at], &rest[at + 1..]),

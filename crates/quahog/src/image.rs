@@ -45,6 +45,7 @@ use sha2::{Digest as _, Sha256};
 
 use quahog_engine::image::read_set;
 
+use crate::beside::Workshop;
 use crate::database::{FileIo, PublishError, publish_pieces};
 use crate::{BuildError, Segment};
 
@@ -175,7 +176,7 @@ pub enum HelpError {
 }
 
 /// What a helper process does for [`live`](crate::live): reads signatures that a
-/// server admitted, compiles them on the rayon pool of its caller, and writes the
+/// server admitted, compiles them on one thread that nobody notices, and writes the
 /// image; gives the number of signatures. A server that is started with
 /// `compile --helper` can be its own helper by calling this with its standard
 /// input and output.
@@ -187,7 +188,8 @@ pub enum HelpError {
 pub fn help(mut from: impl io::Read, mut to: impl io::Write) -> Result<usize, HelpError> {
     let mut bytes = Vec::new();
     from.read_to_end(&mut bytes)?;
-    let segment = Segment::new(read_set(&bytes.into())?)?;
+    let compile = || Ok::<_, HelpError>(Segment::new(read_set(&bytes.into())?)?);
+    let segment = Workshop::open()?.work(compile)?;
     for piece in segment.image(Vec::new())? {
         to.write_all(&piece)?;
     }

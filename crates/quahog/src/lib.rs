@@ -30,6 +30,7 @@
 //! and what to do when something is wrong.
 #![forbid(unsafe_code)]
 
+mod beside;
 pub mod database;
 pub mod image;
 pub mod live;

@@ -7,6 +7,7 @@ use crate::BuildError;
 use crate::literal::{self, fold};
 use crate::plan::Needle;
 use quahog_sig::model::table::Table;
+use quahog_sig::pace;
 use rayon::prelude::*;
 
 /// The shortest literal that is known by grams of 8 bytes: wherever it lies,
@@ -108,6 +109,7 @@ impl<'n> PrefilterBuilder<'n> {
         for group in self.needles.chunk_by(|(_, a, _), (_, b, _)| {
             (&a.text, a.nocase, a.anchor) == (&b.text, b.nocase, b.anchor)
         }) {
+            pace::point();
             let Some((_, needle, _)) = group.first() else { continue };
             let bytes = &needle.text[..needle.text.len().min(MAX_TEXT)];
             let number = count(texts.len())?;
@@ -256,6 +258,7 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
         *start = sum;
     }
     for grams in list.chunk_by_mut(|a, b| bucket(a) == bucket(b)) {
+        pace::point();
         grams.sort_unstable_by_key(|gram| (gram.print, gram.text, gram.at));
     }
     let entries = list

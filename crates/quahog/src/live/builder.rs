@@ -19,6 +19,7 @@ use super::event::{Event, Notices, Observer, Provenance, Refusal};
 use super::prove::message_of;
 use super::state::{OpenError, State};
 use super::{Candidate, Live, MAX_GENERATIONS, PromoteError, Proven, Rejected, SelfTest, Shared};
+use crate::beside::Workshop;
 use crate::scan::Scanner;
 
 /// What a request came to.
@@ -277,18 +278,12 @@ impl Builder {
             }
             false => None,
         };
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(1)
-            .thread_name(|_| "quahog-build".to_owned())
-            .start_handler(|_| be_nice())
-            .build()
-            .map_err(|error| StartError::Thread(std::io::Error::other(error)))?;
+        let workshop = Workshop::open().map_err(StartError::Thread)?;
         let work = Work {
             config,
             test,
             shared: Arc::clone(shared),
             control: Arc::clone(&control),
-            pool,
             bad: HashSet::new(),
             told: HashMap::new(),
             clock,
@@ -298,10 +293,7 @@ impl Builder {
         };
         let thread = std::thread::Builder::new()
             .name("quahog-builder".to_owned())
-            .spawn(move || {
-                be_nice();
-                work.run();
-            })
+            .spawn(move || work.run(&workshop))
             .map_err(StartError::Thread)?;
         Ok(Builder {
             control,
@@ -334,17 +326,6 @@ impl Drop for Builder {
     }
 }
 
-/// Lets everybody else go first: threads of Linux have priorities of their own,
-/// and a thread of the lowest takes one part in seventy of a processor that
-/// others want whole. A proof does not mind, it counts the processor's time.
-fn be_nice() {
-    #[cfg(target_os = "linux")]
-    {
-        // Without the right to, it works at the priority that it has.
-        let _ = rustix::process::setpriority_process(None, 19);
-    }
-}
-
 /// Candidates that are remembered as bad.
 const MAX_BAD: usize = 256;
 /// How long a build waits for scans to let go of old generations.
@@ -356,7 +337,6 @@ struct Work {
     test: SelfTest,
     shared: Arc<Shared>,
     control: Arc<Control>,
-    pool: rayon::ThreadPool,
     bad: HashSet<String>,
     /// What was said of each source last, so that it is said once.
     told: HashMap<String, Refusal>,
@@ -369,7 +349,7 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self) {
+    fn run(mut self, workshop: &Workshop) {
         let poll = Some(self.config.watch.poll).filter(|poll| !poll.is_zero());
         loop {
             let (number, roll_back) = {
@@ -399,7 +379,11 @@ impl Work {
                 (desk.begun, std::mem::take(&mut desk.roll_back))
             };
             let started = Instant::now();
-            let outcome = self.caught(roll_back);
+            let outcome = match roll_back {
+                true => self.beside(workshop, Work::roll_back),
+                false if std::mem::take(&mut self.is_first) => self.first(workshop),
+                false => self.beside(workshop, Work::look),
+            };
             self.look_at_age();
             metrics::histogram!("quahog_build_seconds").record(started.elapsed().as_secs_f64());
             let mut desk = self.control.desk();
@@ -409,17 +393,39 @@ impl Work {
         }
     }
 
-    /// Does one build. A panic in it is an answer like another.
-    fn caught(&mut self, roll_back: bool) -> Outcome {
-        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            if roll_back {
-                return self.roll_back();
-            }
-            if std::mem::take(&mut self.is_first) {
-                return self.first();
-            }
-            self.look()
-        }));
+    /// The first build: the last good generation answers until the configured
+    /// databases have proved themselves, and lends them the segments of what
+    /// did not change.
+    fn first(&mut self, workshop: &Workshop) -> Outcome {
+        self.beside(workshop, |work| match work.last_good(0, Provenance::LastGood) {
+            Some(generation) => Outcome::Promoted { generation },
+            None => Outcome::Unchanged,
+        });
+        let outcome = self.beside(workshop, Work::look);
+        if self.shared.cell.load().engine().is_none() {
+            self.shared.notices.tell(&Event::Unavailable);
+        }
+        outcome
+    }
+
+    /// Does one build so that mail does not notice; with all processors, if there
+    /// is no engine yet that answers any.
+    fn beside(
+        &mut self,
+        workshop: &Workshop,
+        build: impl FnOnce(&mut Work) -> Outcome + Send,
+    ) -> Outcome {
+        let is_serving = self.shared.cell.load().engine().is_some();
+        let build = || self.caught(build);
+        match is_serving {
+            true => workshop.work(build),
+            false => build(),
+        }
+    }
+
+    /// A panic in a build is an answer like another.
+    fn caught(&mut self, build: impl FnOnce(&mut Work) -> Outcome) -> Outcome {
+        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| build(self)));
         match tried {
             Ok(outcome) => outcome,
             Err(panic) => {
@@ -427,18 +433,6 @@ impl Work {
                 self.refuse(Rejected::new("", vec![Refusal::Panicked { message }]))
             }
         }
-    }
-
-    /// The first build: the last good generation answers until the configured
-    /// databases have proved themselves, and lends them the segments of what
-    /// did not change.
-    fn first(&mut self) -> Outcome {
-        self.last_good(0, Provenance::LastGood);
-        let outcome = self.look();
-        if self.shared.cell.load().engine().is_none() {
-            self.shared.notices.tell(&Event::Unavailable);
-        }
-        outcome
     }
 
     /// Puts the newest kept generation in force that reads and proves itself,
@@ -501,7 +495,7 @@ impl Work {
             versions: self.shared.book().versions.clone(),
             now: build::seconds((self.clock)()),
         };
-        self.pool.install(|| build::build(&order))
+        build::build(&order)
     }
 
     /// Keeps the images of what is in force. They save time and nothing else, so
@@ -532,7 +526,7 @@ impl Work {
     }
 
     fn prove(&self, candidate: Candidate, running: &super::Snapshot) -> Result<Proven, Rejected> {
-        self.pool.install(|| candidate.prove(&self.test, running))
+        candidate.prove(&self.test, running)
     }
 
     /// Looks at the databases, and does what they ask for.

@@ -144,6 +144,7 @@ fn budget<'s>(settings: &'s Settings, engine: &'s Engine) -> Budget<'s> {
         .passwords(engine.zip_passwords())
         .deadline(settings.deadline.map(|limit| std::time::Instant::now() + limit))
         .cancel(settings.cancel.as_deref())
+        .at_looks(quahog_sig::pace::point)
 }
 
 /// Looks at many inputs at once, on the rayon pool that the caller installed.
