@@ -27,9 +27,7 @@ import os
 import random
 import re
 import shutil
-import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -38,7 +36,7 @@ import time
 
 sys.dont_write_bytecode = True  # the checkout stays as it is
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from speed import memory_of  # noqa: E402
+from clamd import Clamd, memory_of  # noqa: E402
 
 TOKEN = b"soak-token-4711"
 THREADS = 2
@@ -57,58 +55,14 @@ def daily(number, count):
     return "\n".join(lines) + "\n"
 
 
-class Clamd:
-    """A clamd with the databases in a folder."""
-
-    def __init__(self, databases, folder, concurrent):
-        self.socket = os.path.join(folder, "socket")
-        config = os.path.join(folder, "clamd.conf")
-        with open(config, "w") as file:
-            file.write(
-                "LocalSocket %s\nDatabaseDirectory %s\nTemporaryDirectory %s\nForeground yes\n"
-                "DisableCache yes\nMaxThreads %d\nStreamMaxLength 100M\nSelfCheck 86400\n"
-                "ConcurrentDatabaseReload %s\nPidFile %s/pid\n"
-                % (self.socket, databases, folder, THREADS + 1, "yes" if concurrent else "no", folder)
-            )
-        self.process = subprocess.Popen(
-            ["clamd", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        until = time.time() + PATIENCE
-        while not self.answers():
-            if self.process.poll() is not None or time.time() > until:
-                self.end()
-                sys.exit("clamd does not start")
-            time.sleep(0.05)
-
-    def ask(self, *pieces):
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(PATIENCE)
-            link.connect(self.socket)
-            for piece in pieces:
-                link.sendall(piece)
-            answer = b""
-            while part := link.recv(65536):
-                answer += part
-        return answer
-
-    def answers(self):
-        try:
-            return self.ask(b"zPING\0").startswith(b"PONG")
-        except OSError:
-            return False
-
-    def generation(self, mail):
-        """The generation that a mail was answered by; None without an answer."""
-        try:
-            answer = self.ask(b"zINSTREAM\0", struct.pack(">I", len(mail)), mail, b"\0" * 4)
-        except OSError:
-            return None
-        found = FOUND.search(answer)
-        return int(found[1]) if found else -1
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait()
+def generation(clamd, mail):
+    """The generation that a mail was answered by; None without an answer."""
+    try:
+        answer = clamd.scan(mail)
+    except OSError:
+        return None
+    found = FOUND.search(answer)
+    return int(found[1]) if found else -1
 
 
 def percentile(times, share):
@@ -125,7 +79,7 @@ def course(clamd, databases, mails, options):
 
     def scan(thread, mail, due):
         first, phase = state["settled"], state["phase"]
-        number = clamd.generation(mail)
+        number = generation(clamd, mail)
         took = (time.monotonic() - due) * 1000
         # A mail that was due while a reload ran waited for it, however it went on.
         is_beside = phase % 2 == 1 or state["phase"] != phase or due < state["ended"]
@@ -182,7 +136,7 @@ def course(clamd, databases, mails, options):
         state["phase"] += 1
         begin = time.monotonic()
         clamd.ask(b"zRELOAD\0")
-        while clamd.generation(TOKEN) != number and time.monotonic() < begin + PATIENCE:
+        while generation(clamd, TOKEN) != number and time.monotonic() < begin + PATIENCE:
             time.sleep(0.02)
         if time.monotonic() >= begin + PATIENCE:
             lost += 1
@@ -253,7 +207,12 @@ def main():
                 os.chmod(at, 0o777)
                 for name in files:
                     os.chmod(os.path.join(at, name), 0o644)
-            clamd = Clamd(databases, folder, concurrent)
+            clamd = Clamd(
+                databases,
+                folder,
+                {"MaxThreads": THREADS + 1, "ConcurrentDatabaseReload": "yes" if concurrent else "no"},
+                PATIENCE,
+            )
             try:
                 columns = course(clamd, databases, mails, options)
             finally:

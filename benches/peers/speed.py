@@ -21,93 +21,33 @@ import argparse
 import os
 import re
 import shutil
-import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # the checkout stays as it is
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from clamd import Clamd, cpu_of  # noqa: E402
+
 FOUND = re.compile(rb"^(.*?): (\S.*) FOUND$")
 # quahog scans the messages this often, so that the figure is large beside that
 # of the start, which is taken off.
 TIMES = 10
-TICK = os.sysconf("SC_CLK_TCK")
 TINY = b"A short answer: thank you, the invoice has been received and will be paid by the end of next week. Kind regards, Anna\n\n"
 
 
-def cpu_of(pid):
-    """CPU seconds of a process."""
-    with open("/proc/%d/stat" % pid, "rb") as file:
-        fields = file.read().rsplit(b")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+def names_of(clamd, message):
+    lines = clamd.scan(message).replace(b"\0", b"\n").splitlines()
+    return {found[2].decode() for line in lines if (found := FOUND.match(line))}
 
 
-def memory_of(pid):
-    """Resident MB of a process."""
-    with open("/proc/%d/status" % pid) as file:
-        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
-
-
-class Clamd:
-    """A clamd with nothing but these databases."""
-
-    def __init__(self, databases):
-        memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
-        self.folder = tempfile.mkdtemp(dir=memory)
-        os.chmod(self.folder, 0o777)
-        self.socket = os.path.join(self.folder, "socket")
-        config = os.path.join(self.folder, "clamd.conf")
-        with open(config, "w") as file:
-            file.write(
-                "LocalSocket %s\nDatabaseDirectory %s\nTemporaryDirectory %s\nForeground yes\n"
-                "DisableCache yes\nMaxThreads 1\nStreamMaxLength 100M\n"
-                "SelfCheck 86400\nPidFile %s/pid\n"
-                % (self.socket, databases, self.folder, self.folder)
-            )
-        begin = time.time()
-        self.process = subprocess.Popen(
-            ["clamd", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while not self.answers():
-            if self.process.poll() is not None:
-                sys.exit("clamd ended with %s" % self.process.returncode)
-            time.sleep(0.05)
-        self.load = time.time() - begin
-        self.memory = memory_of(self.process.pid)
-
-    def ask(self, *pieces):
-        with socket.socket(socket.AF_UNIX) as link:
-            link.connect(self.socket)
-            for piece in pieces:
-                link.sendall(piece)
-            answer = b""
-            while part := link.recv(65536):
-                answer += part
-        return answer
-
-    def answers(self):
-        try:
-            return self.ask(b"zPING\0").startswith(b"PONG")
-        except OSError:
-            return False
-
-    def names(self, message):
-        answer = self.ask(b"zINSTREAM\0", struct.pack(">I", len(message)), message, b"\0" * 4)
-        lines = answer.replace(b"\0", b"\n").splitlines()
-        return {found[2].decode() for line in lines if (found := FOUND.match(line))}
-
-    def run(self, messages):
-        """CPU seconds for these messages, and their names."""
-        begin = cpu_of(self.process.pid)
-        names = [self.names(message) for message in messages]
-        return cpu_of(self.process.pid) - begin, names
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+def ask(clamd, messages):
+    """CPU seconds for these messages, and their names."""
+    begin = cpu_of(clamd.process.pid)
+    names = [names_of(clamd, message) for message in messages]
+    return cpu_of(clamd.process.pid) - begin, names
 
 
 def quahog(binary, what, folder, times=1):
@@ -162,12 +102,16 @@ def main():
         subprocess.run([options.quahog, "compile", "-d", options.databases, "--out", image],
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         from_text, from_image = ["-d", options.databases], ["--threads", "1", "--image", image]
-        clamd = Clamd(os.path.abspath(options.databases))
+        own = os.path.join(folder, "clamd")
+        os.mkdir(own)
+        os.chmod(folder, 0o755)
+        os.chmod(own, 0o777)
+        clamd = Clamd(os.path.abspath(options.databases), own, {"MaxThreads": 1})
         print("%d messages, %.1f MB; clamd loaded in %.1f s, %.0f MB" %
               (len(messages), size, clamd.load, clamd.memory), flush=True)
         scan, load, memory, tiny, lost, more = [], [], [], [], 0, 0
         for pair in range(options.pairs):
-            theirs, their_names = clamd.run(messages)
+            theirs, their_names = ask(clamd, messages)
             _, load_wall, peak, _ = quahog(options.quahog, from_text, folder + "/none")
             empty, _, _, _ = quahog(options.quahog, from_image, folder + "/none")
             full, _, _, our_names = quahog(options.quahog, from_image, folder + "/mails", TIMES)
@@ -183,7 +127,7 @@ def main():
                 pair + 1, theirs, ours, len(messages) / max(theirs, 1e-9), len(messages) / ours)
             if pair == 0:
                 # 100 objects show the price that clamd has for each.
-                small, _ = clamd.run([TINY] * 100)
+                small, _ = ask(clamd, [TINY] * 100)
                 many, _, _, _ = quahog(options.quahog, from_image, folder + "/tiny")
                 each = max(many - empty, 1e-3) / n_tiny
                 tiny.append(small / 100 / each)

@@ -68,12 +68,6 @@ fn refusal(error: &clap::Error) -> Option<String> {
     let option =
         name.strip_prefix("--").or_else(|| name.strip_prefix('-').filter(|n| n.len() == 1))?;
     let name = escape(name);
-    if NOT_BUILT.contains(&option) {
-        return Some(format!(
-            "{name} is refused: quahog does not have this feature yet, and no option is \
-             accepted and then ignored"
-        ));
-    }
     let known = NOT_PLANNED.contains(&option);
     known.then(|| format!("{name} is refused: quahog does not offer this option of clamscan"))
 }
@@ -113,9 +107,6 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default())
     .placeholder(AnsiColor::Cyan.on_default());
-
-/// Options whose feature has still to be built.
-const NOT_BUILT: &[&str] = &["max-ziptypercg"];
 
 /// Options of clamscan that quahog will not have.
 const NOT_PLANNED: &[&str] = &[
@@ -171,7 +162,7 @@ mod tests {
     fn no_option_is_both_offered_and_refused() {
         let command = Arguments::command();
         let scan = command.find_subcommand("scan").unwrap();
-        for name in NOT_BUILT.iter().chain(NOT_PLANNED) {
+        for name in NOT_PLANNED {
             assert!(
                 scan.get_arguments().all(|argument| argument.get_long() != Some(name)),
                 "{name}"

@@ -367,9 +367,9 @@ formats! {
             depth: "every stream, linked or not; embedded files and objects; sources of VBA as \
                 text, listed or hidden, and in the normal form of ClamAV; pictures of \
                 drawings; attachments and packed bodies of messages under their names; OOXML that is \
-                encrypted with Excel's default password (AES, standard and agile); not: other \
-                encrypted documents, also encrypted XLS; Excel 4 macros are told of, not \
-                written out",
+                encrypted with Excel's default password (AES, standard and agile), and workbooks \
+                (RC4, obfuscation); not: other encrypted documents; Excel 4 macros are told of, \
+                not written out",
             by: "own walker; flate2, aes",
             limits: "reading at most 4 times the document; 4 keys made of passwords for an input",
         };
@@ -396,6 +396,13 @@ formats! {
             depth: "objects and pictures, hexadecimal or binary, the file inside of a packager's \
                 object",
             by: "own walker",
+            limits: "",
+        };
+        /// A Windows shortcut.
+        Shortcut => document::shortcut::open, Always, ["LNK"], Facts {
+            name: "Windows shortcuts (LNK)",
+            depth: "paths and arguments as one text, and what follows the last block",
+            by: "own",
             limits: "",
         };
         /// A OneNote section.

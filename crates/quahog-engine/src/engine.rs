@@ -819,7 +819,7 @@ fn applies(layer: &Layer<'_>, file_size: u64, block: &Block) -> bool {
     let size_fits = block.file_size.is_none_or(|range| range.contains(file_size));
     let container_fits = block
         .container
-        .is_none_or(|wanted| layer.containers().next().unwrap_or(FileType::ANY) == wanted);
+        .is_none_or(|wanted| layer.containers().next().unwrap_or(FileType::ANY).fits(wanted));
     size_fits && container_fits && intermediates_fit(layer, block) && headers_fit(layer, block)
 }
 
@@ -847,7 +847,7 @@ pub(crate) fn intermediates_fit(layer: &Layer<'_>, block: &Block) -> bool {
         if wanted == FileType::ANY {
             continue;
         }
-        if current != Some(wanted) {
+        if !current.is_some_and(|current| current.fits(wanted)) {
             return false;
         }
         current = containers.next();

@@ -17,10 +17,13 @@ pub struct Pace {
     pub work: Duration,
     /// Of a sleep, at least.
     pub rest: Duration,
-    /// What to call once, on the thread, after this time: work that gets no
-    /// processor at all may want another priority.
-    pub late: Option<(Instant, fn())>,
+    /// What to call on the thread after this time, and after any that it gives: work
+    /// that gets no processor may want another priority.
+    pub look: Option<(Instant, Look)>,
 }
+
+/// Looks how work goes, and says when to look again.
+pub type Look = fn() -> Option<Instant>;
 
 thread_local! {
     static PACE: Cell<Option<(Pace, Instant)>> = const { Cell::new(None) };
@@ -54,8 +57,8 @@ fn rest(mut pace: Pace, since: Instant) {
     if now.saturating_duration_since(since) < pace.work {
         return;
     }
-    if let Some((_, call)) = pace.late.take_if(|(until, _)| now >= *until) {
-        call();
+    if let Some((_, look)) = pace.look.take_if(|(at, _)| now >= *at) {
+        pace.look = look().map(|at| (at, look));
     }
     std::thread::sleep(pace.rest);
     PACE.set(Some((pace, Instant::now())));
@@ -68,26 +71,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_in_a_pace_rests_and_is_late_once() {
-        static LATE: AtomicU32 = AtomicU32::new(0);
-        fn late() {
-            LATE.fetch_add(1, Ordering::Relaxed);
+    fn work_in_a_pace_rests_and_is_looked_at() {
+        static LOOKS: AtomicU32 = AtomicU32::new(0);
+        fn look() -> Option<Instant> {
+            (LOOKS.fetch_add(1, Ordering::Relaxed) < 2).then(Instant::now)
         }
         let rest = Duration::from_millis(2);
-        let pace = Pace { work: Duration::ZERO, rest, late: Some((Instant::now(), late)) };
+        let pace = Pace { work: Duration::ZERO, rest, look: Some((Instant::now(), look)) };
         let started = Instant::now();
         let value = during(pace, || {
             (0..5).for_each(|_| point());
             7
         });
         assert!(started.elapsed() >= 5 * rest);
-        assert_eq!((value, LATE.load(Ordering::Relaxed)), (7, 1));
+        assert_eq!((value, LOOKS.load(Ordering::Relaxed)), (7, 3));
         assert!(PACE.get().is_none(), "what comes after it keeps no pace");
     }
 
     #[test]
     fn a_panic_ends_the_pace() {
-        let pace = Pace { work: Duration::ZERO, rest: Duration::ZERO, late: None };
+        let pace = Pace { work: Duration::ZERO, rest: Duration::ZERO, look: None };
         let tried = std::panic::catch_unwind(|| during(pace, || panic!("planned")));
         assert!(tried.is_err() && PACE.get().is_none());
     }

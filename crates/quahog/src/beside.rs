@@ -1,5 +1,6 @@
 //! Work beside mail, so that mail does not notice.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use quahog_sig::pace::{self, Pace};
@@ -33,8 +34,38 @@ fn set_policy(policy: NormalThreadSchedulePolicy) -> Result<(), thread_priority:
     thread_priority::set_thread_priority_and_policy(thread, ThreadPriority::Min, policy)
 }
 
-/// How long a build may be idle by policy.
-const IDLE: Duration = Duration::from_secs(60);
+/// How often is looked whether an idle thread gets anything, and how much of the
+/// time that must be.
+const LOOK: Duration = Duration::from_secs(2);
+const SHARE: u32 = 20;
+
+thread_local! {
+    /// When the work of this thread began: on the wall, and of the processor's time.
+    static BEGUN: Cell<(Instant, Duration)> = Cell::new((Instant::now(), cpu_time()));
+}
+
+/// Takes a low priority once the thread got less than its share.
+fn look() -> Option<Instant> {
+    let (wall, cpu) = BEGUN.get();
+    if cpu_time().saturating_sub(cpu) * SHARE < wall.elapsed() {
+        be_nice();
+        return None;
+    }
+    Some(Instant::now() + LOOK)
+}
+
+/// The processor's time that this thread took, where the system knows it.
+#[cfg(unix)]
+pub(crate) fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn cpu_time() -> Duration {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
 
 /// Measured with the example `soak` on two processors: mail that meets a thread of
 /// low priority, or one that is idle without rests, waits twice to four times as
@@ -54,13 +85,14 @@ impl Workshop {
         pool.map(Workshop).map_err(std::io::Error::other)
     }
 
-    /// Does work on it: idle by policy for a minute, with a low priority after,
-    /// and with rests all the time.
+    /// Does work on it: idle by policy, or with a low priority if that comes to
+    /// nothing, and with rests.
     pub(crate) fn work<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.0.install(|| {
             be_idle();
-            let late = Some((Instant::now() + IDLE, be_nice as fn()));
-            pace::during(Pace { work: WORK, rest: REST, late }, work)
+            let begun = Instant::now();
+            BEGUN.set((begun, cpu_time()));
+            pace::during(Pace { work: WORK, rest: REST, look: Some((begun + LOOK, look)) }, work)
         })
     }
 }

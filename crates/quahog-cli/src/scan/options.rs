@@ -164,6 +164,10 @@ struct LimitOptions {
     /// Bytes of text, or it is not normalised [default: 20M]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_scriptnormalize: Option<u64>,
+    /// Accepted for clamscan's sake: zips are told from office documents
+    /// whatever their size, as clamscan 1.4.6 does with any value
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_ziptypercg: Option<u64>,
     /// Steps of a regular expression beside some for each byte, where it needs
     /// to go back; most never do [default: 20000000]
     #[arg(long, value_name = "N")]

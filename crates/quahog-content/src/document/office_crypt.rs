@@ -4,15 +4,19 @@
 //! password `VelvetSweatshop`, and opens them without asking; so do others with
 //! any OOXML document. [MS-OFFCRYPTO] gives two ways to make the key: standard
 //! (SHA-1, AES in blocks of its own) and agile (an XML that says how).
-//!
 //! Making a key takes some hundred thousand digests, so a document may make one,
 //! an input [`MAX_KEYS`](crate::budget::MAX_KEYS), and all are charged.
+//!
+//! Workbooks of Excel up to 2003 have three ways, all of them cheap: obfuscation
+//! with sixteen bytes, RC4 with MD5, and RC4 with SHA-1.
 
 use aes::cipher::{BlockCipherDecrypt, KeyInit};
+use md5::Md5;
 use memchr::memmem;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use super::rc4::rc4;
 use super::{u16_at, u32_at, u64_at};
 use crate::Budget;
 use crate::text::html::decode_base64;
@@ -237,4 +241,124 @@ fn cbc(key: &[u8], vector: &[u8], bytes: &mut [u8]) -> Option<()> {
         before = packed;
     }
     Some(())
+}
+
+/// Decrypts the stream of a workbook as its record `FilePass` says; `None` if that
+/// needs another password or is of another kind. Records keep their places; that
+/// record is zero after. Linear in the stream.
+pub(super) fn workbook(stream: &[u8], file_pass: &[u8]) -> Option<Vec<u8>> {
+    let pass = FilePass::parse(file_pass)?;
+    let mut plain = stream.to_vec();
+    if let FilePass::Md5 { .. } | FilePass::Sha1 { .. } = pass {
+        for (block, number) in plain.chunks_mut(RECORD_BLOCK).zip(0..) {
+            let decrypted = rc4(&pass.key(number), block);
+            block.copy_from_slice(&decrypted);
+        }
+    }
+    let mut at = 0;
+    while let (Some(kind), Some(length)) = (u16_at(stream, at), u16_at(stream, at + 2)) {
+        let body = (at + 4).min(stream.len());
+        let end = (body + usize::from(length)).min(stream.len());
+        if let FilePass::Xor = pass {
+            let start = body + usize::from(length);
+            for (byte, place) in plain[body..end].iter_mut().zip(start..) {
+                *byte = (*byte ^ XOR_ARRAY[place % 16]).rotate_right(5);
+            }
+        }
+        let readable = match kind {
+            // BOF, InterfaceHdr, RRDHead, UsrExcl, FileLock, RRDInfo.
+            0x809 | 0xe1 | 0x138 | 0x194..=0x196 => end,
+            // BoundSheet8 says where the sheet begins.
+            0x85 => end.min(body + 4),
+            _ => body,
+        };
+        plain[at..readable].copy_from_slice(&stream[at..readable]);
+        if kind == FILE_PASS {
+            plain[at..end].fill(0);
+            plain[at + 2..body].copy_from_slice(&stream[at + 2..body]);
+        }
+        at = end;
+    }
+    Some(plain)
+}
+
+/// The record that tells how a workbook is encrypted.
+const FILE_PASS: u16 = 0x2f;
+/// Bytes of a workbook that one key of RC4 is for.
+const RECORD_BLOCK: usize = 1024;
+/// What the password verifies as, and what it is made into, by the obfuscation.
+const XOR_VERIFIER: u16 = 0x9a0a;
+const XOR_ARRAY: [u8; 16] = [
+    0x87, 0x6b, 0x9a, 0xe2, 0x1e, 0xe3, 0x05, 0x62, 0x1e, 0x69, 0x96, 0x60, 0x98, 0x6e, 0x94, 0x04,
+];
+
+/// How a workbook is encrypted with the password that everybody has.
+enum FilePass {
+    Xor,
+    Md5 { secret: [u8; 5] },
+    Sha1 { secret: Vec<u8>, length: usize },
+}
+
+impl FilePass {
+    /// `kind:2`, then `key:2 verifier:2`, or `major:2 minor:2` and what these have.
+    fn parse(record: &[u8]) -> Option<FilePass> {
+        let pass = match (u16_at(record, 0)?, u16_at(record, 2)?, u16_at(record, 4)?) {
+            (0, _, XOR_VERIFIER) => return Some(FilePass::Xor),
+            (1, 1, 1) => {
+                let salt = record.get(6..22)?;
+                let first: [u8; 5] = *Md5::digest(PASSWORD).first_chunk()?;
+                let secret = *Md5::digest([&first, salt].concat().repeat(16)).first_chunk()?;
+                FilePass::Md5 { secret }
+            }
+            (1, 2..=4, 2) => {
+                let header = usize::try_from(u32_at(record, 10)?).ok()?;
+                let bits = u32_at(record, 14 + 16)?;
+                let verifier = record.get(14..)?.get(header..)?;
+                let salt = verifier.get(4..20).filter(|_| u32_at(verifier, 0) == Some(16))?;
+                let secret = Hash::Sha1.of(&[salt, PASSWORD]);
+                let length = match bits {
+                    0 => 5,
+                    40..=128 => usize::try_from(bits / 8).ok()?,
+                    _ => return None,
+                };
+                FilePass::Sha1 { secret, length }
+            }
+            _ => return None,
+        };
+        pass.opens(record).then_some(pass)
+    }
+
+    /// The key of a block.
+    fn key(&self, block: u32) -> Vec<u8> {
+        let number = block.to_le_bytes();
+        match self {
+            FilePass::Xor => Vec::new(),
+            FilePass::Md5 { secret } => Md5::digest([&secret[..], &number].concat()).to_vec(),
+            FilePass::Sha1 { secret, length } => {
+                let mut key = Hash::Sha1.of(&[secret, &number]);
+                key.truncate(*length);
+                // Keys of 40 bits are filled up.
+                key.resize((*length).max(if *length == 5 { 16 } else { 0 }), 0);
+                key
+            }
+        }
+    }
+
+    /// Whether the verifier at the end of the record is one of this password.
+    fn opens(&self, record: &[u8]) -> bool {
+        let hash_len = match self {
+            FilePass::Xor => return true,
+            FilePass::Md5 { .. } => 16,
+            FilePass::Sha1 { .. } => 20,
+        };
+        let between = if hash_len == 16 { 0 } else { 4 };
+        let Some(start) = record.len().checked_sub(16 + between + hash_len) else { return false };
+        let (verifier, rest) = record[start..].split_at(16);
+        let plain = rc4(&self.key(0), &[verifier, &rest[between..]].concat());
+        let (verifier, hash) = plain.split_at(16);
+        match self {
+            FilePass::Sha1 { .. } => Hash::Sha1.of(&[verifier]) == hash,
+            _ => Md5::digest(verifier)[..] == *hash,
+        }
+    }
 }

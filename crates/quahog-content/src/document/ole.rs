@@ -16,8 +16,8 @@
 //! * `Pictures`, `Data`, `Workbook`: pictures of Office drawings.
 //!
 //! An encrypted document is [`Shortfall::Encrypted`] as a whole; its streams
-//! are handed out as they are. A package that opens with the password that
-//! everybody has is a part.
+//! are handed out as they are. A package or a workbook that opens with the
+//! password that everybody has is a part.
 
 use std::collections::{HashMap, HashSet};
 
@@ -389,9 +389,16 @@ impl Document<'_, '_, '_, '_, '_> {
             let data = rest.get(4..end).unwrap_or_default();
             match kind {
                 FILE_PASS if !first_sheet => {
-                    self.outlet.miss(Shortfall::Encrypted);
                     // Names and drawings behind it are encrypted.
-                    return Ok(());
+                    self.outlet.budget.tick(4 * stream.len() as u64)?;
+                    let Some(plain) = office_crypt::workbook(stream, data) else {
+                        self.outlet.miss(Shortfall::Encrypted);
+                        return Ok(());
+                    };
+                    let about = About { encrypted: true, ..About::named("workbook") };
+                    self.outlet.hand(about, &plain)?;
+                    // It has no such record any more.
+                    return self.workbook(&plain);
                 }
                 SHEET => {
                     first_sheet = true;

@@ -6,6 +6,7 @@ mod onenote;
 mod pdf;
 mod rtf;
 mod screnc;
+mod shortcut;
 mod swf;
 mod tnef;
 mod xml;
@@ -74,7 +75,7 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-const FORMATS: [Format; 11] = [
+const FORMATS: [Format; 12] = [
     Format::ActiveMime,
     Format::BinHex,
     Format::Calendar,
@@ -82,6 +83,7 @@ const FORMATS: [Format; 11] = [
     Format::OneNote,
     Format::Pdf,
     Format::Rtf,
+    Format::Shortcut,
     Format::Swf,
     Format::Tnef,
     Format::Uuencode,
@@ -118,7 +120,7 @@ proptest! {
     /// Nor does a document with one byte changed and its end cut off.
     #[test]
     fn damage_is_survived(
-        which in 0..8_usize,
+        which in 0..9_usize,
         at: prop::sample::Index,
         byte: u8,
         cut: prop::sample::Index,
@@ -131,6 +133,7 @@ proptest! {
             4 => (Format::Calendar, calendar::sample()),
             5 => (Format::XmlOffice, xml::sample()),
             6 => (Format::Swf, swf::sample()),
+            7 => (Format::Shortcut, shortcut::sample()),
             _ => (Format::Tnef, tnef::sample()),
         };
         let at = at.index(bytes.len());

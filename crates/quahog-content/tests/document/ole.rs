@@ -203,6 +203,33 @@ fn the_password_of_everybody_opens_a_package() {
     assert_eq!(file(text.as_bytes(), agile.1).1, Some(Shortfall::Encrypted));
 }
 
+/// Streams that msoffcrypto-tool decrypts, made after [MS-OFFCRYPTO]; `other` with
+/// another password.
+#[test]
+fn the_password_of_everybody_opens_a_workbook() {
+    let file = |stream: &[u8]| parts(Format::Ole2, &compound(&[("Workbook", stream)]));
+    for (kind, stream) in [
+        ("obfuscation", &include_bytes!("encrypted/book-xor.bin")[..]),
+        ("MD5", include_bytes!("encrypted/book-md5.bin")),
+        ("SHA-1", include_bytes!("encrypted/book-sha1-128.bin")),
+        ("SHA-1, 40 bits", include_bytes!("encrypted/book-sha1-40.bin")),
+    ] {
+        let (found, shortfall) = file(stream);
+        assert_eq!(shortfall, None, "{kind}");
+        let part = named(&found, "workbook");
+        assert!(part.entry.encrypted);
+        assert_eq!(part.bytes().len(), stream.len(), "{kind}");
+        let text = "quahog hides here ".repeat(130);
+        let record = record(0x207, text.as_bytes());
+        assert!(part.bytes().windows(record.len()).any(|window| window == record), "{kind}");
+        // What speaks of the sheet is read, too.
+        let told = found.iter().filter(|part| part.declared.as_deref() == Some(MACRO_SHEET));
+        assert_eq!(told.count(), 1, "{kind}");
+    }
+    let (found, shortfall) = file(include_bytes!("encrypted/book-other.bin"));
+    assert_eq!((found.len(), shortfall), (1, Some(Shortfall::Encrypted)));
+}
+
 #[test]
 fn encrypted_documents_are_told() {
     let word = |flags: u16| {

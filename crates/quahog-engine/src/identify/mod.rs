@@ -4,6 +4,8 @@
 //! table of their own (`.ftm`), that decides, too; and alone, once it has bytes
 //! at a fixed place in it (clamscan 1.4.6, `testdata/scan/file_type.toml`).
 
+mod office;
+
 use quahog_sig::model::{FileType, MagicKind, SignatureSet};
 use quahog_sig::{Format, Lines, SetBuilder};
 
@@ -140,8 +142,15 @@ impl Identifier {
         })
     }
 
-    /// The type of a buffer by its first bytes.
+    /// The type of a buffer by its first bytes, and of a zip by the names in it.
     pub(crate) fn by_head(&self, bytes: &[u8], buffers: &mut Buffers) -> FileType {
+        match self.by_magic(bytes, buffers) {
+            FileType::ZIP => office::of_zip(bytes).unwrap_or(FileType::ZIP),
+            other => other,
+        }
+    }
+
+    fn by_magic(&self, bytes: &[u8], buffers: &mut Buffers) -> FileType {
         let head = &bytes[..bytes.len().min(HEAD)];
         // The newest line decides.
         let mut fixed = self.fixed.iter();

@@ -58,7 +58,7 @@ impl Containers {
 }
 
 fn fits(signature: &Container<'_>, container: &Layer<'_>, entry: &PartEntry<'_>) -> bool {
-    signature.file_type.is_none_or(|file_type| file_type == container.file_type())
+    signature.file_type.is_none_or(|wanted| container.file_type().fits(wanted))
         && signature.container_size.allows(container.bytes().len() as u64)
         && signature.packed_size.allows(entry.packed_size)
         && signature.size.allows(entry.size)

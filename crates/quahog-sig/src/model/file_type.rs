@@ -64,6 +64,18 @@ impl FileType {
         }
     }
 
+    /// Whether it is a zip that is an office document.
+    pub fn is_office(self) -> bool {
+        use FileType as F;
+        matches!(self, F::OOXML_WORD | F::OOXML_PPT | F::OOXML_XL | F::OOXML_HWP)
+    }
+
+    /// Whether a signature that names a container means this one: an office
+    /// document is found by its own type and as a zip (clamscan 1.4.6).
+    pub fn fits(self, wanted: FileType) -> bool {
+        self == wanted || wanted == FileType::ZIP && self.is_office()
+    }
+
     /// Whether it is text, of whatever encoding.
     pub fn is_text(self) -> bool {
         use FileType as F;

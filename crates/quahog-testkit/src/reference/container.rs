@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Reason;
+use super::{Reason, file_type};
 
 /// What a container says of a part, and what is known of the container.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +42,7 @@ pub fn container_line_matches(line: &str, entry: &Entry) -> Result<bool, Reason>
     let mut holds = true;
     holds &= match fields[1] {
         "*" | "CL_TYPE_ANY" => true,
-        known if known.starts_with("CL_TYPE_") => known == entry.file_type,
+        known if known.starts_with("CL_TYPE_") => file_type::fits(&entry.file_type, known),
         _ => return Err("type"),
     };
     holds &= in_range(fields[2], entry.container_size)?;

@@ -5,6 +5,12 @@ pub(super) fn is_known(name: &str) -> bool {
     name.strip_prefix("CL_TYPE_").is_some_and(|rest| NAMES.contains(&rest))
 }
 
+/// Whether an ancestor of this type is one that a signature names. Office documents
+/// are zips, too (clamscan 1.4.6).
+pub(super) fn fits(file_type: &str, wanted: &str) -> bool {
+    file_type == wanted || wanted == "CL_TYPE_ZIP" && file_type.starts_with("CL_TYPE_OOXML_")
+}
+
 /// What clamscan 1.4.6 was seen to accept, without the common prefix.
 #[rustfmt::skip]
 const NAMES: [&str; 86] = [

@@ -354,9 +354,10 @@ impl Condition {
                 i64::try_from(view.size).is_ok_and(|size| (*min..=*max).contains(&size))
             }
             Condition::Container(None) => view.ancestors.is_empty(),
-            Condition::Container(Some(name)) => {
-                view.ancestors.first().is_some_and(|parent| parent.file_type == *name)
-            }
+            Condition::Container(Some(name)) => view
+                .ancestors
+                .first()
+                .is_some_and(|parent| file_type::fits(&parent.file_type, name)),
             Condition::Intermediates(names) => {
                 // Read from the immediate parent outwards. `CL_TYPE_ANY` does
                 // not move on to the next ancestor, as clamscan has it.
@@ -367,7 +368,7 @@ impl Condition {
                         Some(name) => {
                             let found = view.ancestors.get(ancestor);
                             ancestor += 1;
-                            found.is_some_and(|found| found.file_type == *name)
+                            found.is_some_and(|found| file_type::fits(&found.file_type, name))
                         }
                     })
             }

@@ -17,6 +17,7 @@ use super::build::{Candidate, Rejected};
 use super::config::ProofConfig;
 use super::event::Refusal;
 use super::{Live, Snapshot, probes};
+use crate::beside::cpu_time;
 use crate::scan::{Input, Scanner, Settings, Verdict};
 
 /// A candidate that has proved itself: the only thing that can be promoted.
@@ -271,28 +272,16 @@ fn try_on(engine: &Engine, test: &SelfTest, running: &Snapshot) -> Result<Proof,
 /// clock on the wall.
 const PATIENCE: u32 = 20;
 
-/// Tells the processor's time that this thread takes, where the system knows it.
+/// Tells the processor's time that this thread takes.
 struct Watch(Duration);
 
 impl Watch {
     fn start() -> Watch {
-        Watch(Watch::now())
+        Watch(cpu_time())
     }
 
     fn took(&self) -> Duration {
-        Watch::now().saturating_sub(self.0)
-    }
-
-    #[cfg(unix)]
-    fn now() -> Duration {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        Duration::try_from(time).unwrap_or_default()
-    }
-
-    #[cfg(not(unix))]
-    fn now() -> Duration {
-        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        START.get_or_init(Instant::now).elapsed()
+        cpu_time().saturating_sub(self.0)
     }
 }
 

@@ -305,7 +305,7 @@ impl Claim {
             F::TNEF => Claim::TNEF,
             F::XML_HWP | F::XML_WORD | F::XML_XL => Claim::XML,
             F::XZ => Claim::XZ,
-            F::ZIP | F::OOXML_HWP | F::OOXML_PPT | F::OOXML_WORD | F::OOXML_XL => Claim::ZIP,
+            file_type if file_type.fits(F::ZIP) => Claim::ZIP,
             _ => Claim::default(),
         }
     }

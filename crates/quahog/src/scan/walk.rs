@@ -511,7 +511,7 @@ impl<'w> Walk<'w> {
         let searched = !matches!(
             layer.file_type(),
             F::ZIP | F::GZ | F::POSIX_TAR | F::OLD_TAR | F::CPIO_CRC | F::CPIO_NEWC | F::CPIO_ODC
-        ) && !is_office(layer.file_type());
+        ) && !layer.file_type().is_office();
         if !searched || !self.settings.archives {
             return ControlFlow::Continue(());
         }
@@ -857,6 +857,7 @@ impl<'w> Walk<'w> {
     /// for.
     fn encrypted(&mut self, layer: &Layer<'_>) -> ControlFlow<()> {
         let name = match layer.file_type() {
+            file_type if file_type.is_office() => "Heuristics.Encrypted.Zip",
             FileType::ZIP | FileType::ZIPSFX => "Heuristics.Encrypted.Zip",
             FileType::RAR | FileType::RARSFX => "Heuristics.Encrypted.RAR",
             FileType::SEVENZ | FileType::SEVENZSFX => "Heuristics.Encrypted.7Zip",
@@ -1113,12 +1114,6 @@ fn excerpt(span: Option<&Range<usize>>, layer: &Layer<'_>) -> Vec<u8> {
 
 /// Bytes of a match that are shown.
 const MAX_EXCERPT: usize = 32;
-/// Whether layers of this type are zips of office documents.
-fn is_office(file_type: FileType) -> bool {
-    use FileType as F;
-    matches!(file_type, F::OOXML_WORD | F::OOXML_PPT | F::OOXML_XL | F::OOXML_HWP)
-}
-
 /// Whether a layer lies inside itself: what it holds was seen on the way.
 fn holds_itself(layer: &Layer<'_>) -> bool {
     let around = std::iter::successors(layer.parent(), |layer| layer.parent());
