@@ -52,7 +52,7 @@ use build::InForce;
 use config::MuteConfig;
 use event::Notices;
 pub(crate) use mute::Mask;
-use mute::Tally;
+use mute::{Mails, Tally, Young};
 use state::State;
 use sync::Cell;
 
@@ -155,6 +155,7 @@ pub(crate) struct Shared {
     book: Mutex<Book>,
     notices: Notices,
     /// Locked only where a signature was found, and only while one is young.
+    mails: Mails,
     tally: Mutex<Tally>,
     /// Whether scans count for the tally.
     counting: AtomicBool,
@@ -188,6 +189,7 @@ impl Shared {
             cell,
             book: Mutex::new(book),
             notices,
+            mails: Mails::default(),
             tally: Mutex::default(),
             counting: AtomicBool::new(false),
             mute_rule,
@@ -212,6 +214,8 @@ impl Shared {
         let Proven { candidate, .. } = proven;
         let Candidate { engine, sources, report, id, provenance, events } = candidate;
         let mut told = events;
+        // Takes long, so nobody waits for it.
+        let young = self.young_after(&sources);
         let mut book = self.book();
         // The candidate becomes one of them.
         if book.alive() >= MAX_GENERATIONS {
@@ -235,7 +239,10 @@ impl Shared {
             told.extend(self.keep_mutes(&mut book));
         }
         told.extend(withdrawn);
-        self.rejuvenate(&before, &sources);
+        let grown = young.map(|young| {
+            self.counting.store(!young.is_empty(), Ordering::Relaxed);
+            self.tally().replace(Arc::new(young))
+        });
         let n_signatures = engine.stats().n_signatures;
         let fingerprint = engine.fingerprint().to_string();
         drop(before);
@@ -243,7 +250,7 @@ impl Shared {
         book.alive.push(Arc::downgrade(&next));
         let old = self.cell.swap(next);
         let alive = book.alive();
-        drop(book);
+        drop((book, grown));
         metrics::gauge!("quahog_generation").set(generation as f64);
         metrics::gauge!("quahog_signatures").set(n_signatures as f64);
         metrics::gauge!("quahog_generations_alive").set(alive as f64);
@@ -257,21 +264,17 @@ impl Shared {
         &self.shadow
     }
 
-    /// Notes which signatures are new.
-    fn rejuvenate(&self, before: &Snapshot, sources: &[Arc<InForce>]) {
-        if before.engine.is_none() {
-            return;
-        }
-        let now = Instant::now();
-        let mut tally = self.tally();
-        tally.age(self.mute_rule.young, now);
-        for source in sources {
-            let old = before.sources.iter().find(|old| old.path == source.path);
-            if let Some(old) = old.filter(|old| !Arc::ptr_eq(&old.segment, &source.segment)) {
-                tally.segment(Some(&old.segment), &source.segment, now);
-            }
-        }
-        self.counting.store(!tally.is_idle(), Ordering::Relaxed);
+    /// Who is young once these sources are in force; linear in what changes.
+    fn young_after(&self, sources: &[Arc<InForce>]) -> Option<Young> {
+        let before = self.cell.load();
+        before.engine.as_ref()?;
+        let replaced = sources.iter().filter_map(|source| {
+            let old = before.sources.iter().find(|old| old.path == source.path)?;
+            let changed = !Arc::ptr_eq(&old.segment, &source.segment);
+            changed.then_some((&*old.segment, &*source.segment))
+        });
+        let young = self.tally().young();
+        Some(mute::young_after(&young, replaced, self.mute_rule.young, Instant::now()))
     }
 
     /// Counts a scan for the rule that mutes, if anything is young.
@@ -285,17 +288,26 @@ impl Shared {
             return;
         }
         let Some(engine) = snapshot.engine() else { return };
-        let mut tally = self.tally();
-        tally.mail(input);
+        self.mails.add(input);
+        if found.is_empty() {
+            return;
+        }
+        let young = self.tally().young();
+        let mut sketch = Vec::new();
         let mut suspects = Vec::new();
         for &(at, id) in found {
             let Some(segment) = engine.segments().get(at) else { continue };
-            let name = &segment.signatures().name(id);
-            if let Some(said) = tally.hit(name, input, &self.mute_rule, Instant::now()) {
-                suspects.push((at, id, said));
+            let name = mute::mix(&segment.signatures().name(id));
+            if !young.contains_key(&name) {
+                continue;
             }
+            if sketch.is_empty() {
+                sketch = mute::sketch(input);
+            }
+            let (all, now) = (self.mails.count(), Instant::now());
+            let said = self.tally().hit(name, &sketch, all, &self.mute_rule, now);
+            suspects.extend(said.map(|said| (at, id, said)));
         }
-        drop(tally);
         for (at, id, said) in suspects {
             let Some(segment) = engine.segments().get(at) else { continue };
             let why = format!("rule: found in {:.1} % of mails", said.share * 100.0);
@@ -310,13 +322,19 @@ impl Shared {
     }
 
     fn add_mutes(&self, mutes: Vec<Mute>) {
+        let silence = |mute: &Mute| {
+            let snapshot = self.cell.load();
+            if let Some(engine) = &snapshot.engine {
+                snapshot.mask.apply(engine, mute, true);
+            }
+        };
+        // At once; a promotion may have the book for a while.
+        mutes.iter().for_each(silence);
         let mut book = self.book();
-        let snapshot = self.cell.load();
         let mut told = Vec::new();
         for mute in mutes {
-            if let Some(engine) = &snapshot.engine {
-                snapshot.mask.apply(engine, &mute, true);
-            }
+            // In what was promoted meanwhile.
+            silence(&mute);
             told.push(Event::Muted {
                 name: mute.name.clone(),
                 source: mute.source.clone(),

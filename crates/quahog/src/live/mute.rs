@@ -14,11 +14,13 @@
 //! many wrappings counts once; and every mute is an event.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quahog_engine::{Engine, Segment};
-use quahog_sig::SignatureSet;
 use quahog_sig::model::{SigId, SigKind, Subsignature};
+use quahog_sig::{SignatureSet, pace};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -222,7 +224,7 @@ const SKETCH: usize = 16;
 ///
 /// Two mails that share most of their lines share most of their sketch, however
 /// many lines are put around or between them.
-fn sketch(mail: &[u8]) -> Vec<u64> {
+pub(crate) fn sketch(mail: &[u8]) -> Vec<u64> {
     let mut least: Vec<u64> = Vec::with_capacity(SKETCH + 1);
     for line in mail.split(|&byte| byte == b'\n').filter(|line| line.len() >= 16) {
         let digest = mix(line);
@@ -257,13 +259,72 @@ const SLOTS: usize = 1 << 12;
 /// Sketch entries that are remembered for one signature.
 const MAX_SEEN: usize = 1 << 14;
 
-/// Counts in how many mails a young signature is found.
+/// Counts mails, about once for each content, without a lock.
 #[derive(Debug)]
+pub(crate) struct Mails {
+    count: AtomicU64,
+    recent: Box<[AtomicU64]>,
+}
+
+impl Default for Mails {
+    fn default() -> Mails {
+        let recent = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
+        Mails { count: AtomicU64::new(0), recent }
+    }
+}
+
+impl Mails {
+    /// Counts a mail.
+    pub(crate) fn add(&self, mail: &[u8]) {
+        let digest = mix(mail) | 1;
+        // The remainder is below the number of slots.
+        let slot = &self.recent[(digest >> 8) as usize % SLOTS];
+        if slot.swap(digest, Ordering::Relaxed) != digest {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+/// Signatures that are young, by the digests of their names, and since when.
+pub(crate) type Young = HashMap<u64, Instant>;
+
+/// Who is young once segments replace others: signatures that are new in one are
+/// young from now on, and those that it has no more are forgotten, as is who is
+/// young no longer; a storm of updates must not leave behind what each of them
+/// brought. Linear in the signatures of the segments.
+pub(crate) fn young_after<'s>(
+    young: &Young,
+    replaced: impl Iterator<Item = (&'s Segment, &'s Segment)>,
+    age: Duration,
+    now: Instant,
+) -> Young {
+    let mut young: Young = young
+        .iter()
+        .filter(|(_, since)| now.duration_since(**since) < age)
+        .map(|(&name, &since)| (name, since))
+        .collect();
+    for (before, after) in replaced {
+        let (old, new): (HashSet<u64>, HashSet<u64>) =
+            (names(before).collect(), names(after).collect());
+        for name in old.difference(&new) {
+            young.remove(name);
+        }
+        for &name in new.difference(&old) {
+            young.entry(name).or_insert(now);
+        }
+    }
+    young
+}
+
+/// Counts in how many mails a young signature is found. Scans wait for its lock, so
+/// nobody holds it for longer than a look into a table takes.
+#[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Mails of distinct content, about.
-    mails: std::sync::atomic::AtomicU64,
-    recent: Box<[std::sync::atomic::AtomicU64]>,
-    young: HashMap<u64, Instant>,
+    young: Arc<Young>,
     found: HashMap<u64, Found>,
     /// When the rule muted.
     muted: Vec<Instant>,
@@ -285,80 +346,38 @@ pub(crate) struct Suspicion {
     pub(crate) room: bool,
 }
 
-impl Default for Tally {
-    fn default() -> Tally {
-        use std::sync::atomic::AtomicU64;
-        Tally {
-            mails: AtomicU64::new(0),
-            recent: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
-            young: HashMap::new(),
-            found: HashMap::new(),
-            muted: Vec::new(),
-        }
-    }
-}
-
 impl Tally {
-    /// Whether there is anything to count for.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.young.is_empty()
+    /// Who is young.
+    pub(crate) fn young(&self) -> Arc<Young> {
+        Arc::clone(&self.young)
     }
 
-    /// Counts a mail, once for each content.
-    pub(crate) fn mail(&self, mail: &[u8]) {
-        use std::sync::atomic::Ordering;
-        let digest = mix(mail) | 1;
-        // The remainder is below the number of slots.
-        let slot = &self.recent[(digest >> 8) as usize % SLOTS];
-        if slot.swap(digest, Ordering::Relaxed) != digest {
-            self.mails.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Signatures that are new in a segment are young from now on, and those
-    /// that it has no more are forgotten: a storm of updates must not leave
-    /// behind what each of them brought.
-    pub(crate) fn segment(&mut self, before: Option<&Segment>, now: &Segment, at: Instant) {
-        let Some(before) = before else { return };
-        let (old, new): (HashSet<u64>, HashSet<u64>) =
-            (names(before).collect(), names(now).collect());
-        for name in old.difference(&new) {
-            self.young.remove(name);
-            self.found.remove(name);
-        }
-        for &name in new.difference(&old) {
-            self.young.entry(name).or_insert(at);
-        }
-    }
-
-    /// Forgets who is young no longer.
-    pub(crate) fn age(&mut self, young: Duration, now: Instant) {
-        self.young.retain(|_, since| now.duration_since(*since) < young);
-        let young = &self.young;
+    /// Says who is young now. What was is for the caller to free, behind the lock.
+    pub(crate) fn replace(&mut self, young: Arc<Young>) -> Arc<Young> {
+        // Of what was found lately, which are few.
         self.found.retain(|name, _| young.contains_key(name));
+        std::mem::replace(&mut self.young, young)
     }
 
-    /// Counts that a signature was found in `mail`; says what to think of it
-    /// the first time that it is found too often.
+    /// Counts that a signature was found in a mail, of `all`; says what to think of
+    /// it the first time that it is found too often.
     pub(crate) fn hit(
         &mut self,
-        name: &[u8],
-        mail: &[u8],
+        name: u64,
+        sketch: &[u64],
+        all: u64,
         rule: &super::config::MuteConfig,
         now: Instant,
     ) -> Option<Suspicion> {
-        let name = mix(name);
         let since = self.young.get(&name)?;
         if now.duration_since(*since) >= rule.young {
             return None;
         }
-        let all = self.mails.load(std::sync::atomic::Ordering::Relaxed);
         let found =
             self.found.entry(name).or_insert_with(|| Found { from: all, ..Found::default() });
-        let sketch = sketch(mail);
         let known = sketch.iter().filter(|digest| found.seen.contains(*digest)).count();
         if found.seen.len() < MAX_SEEN {
-            found.seen.extend(&sketch);
+            found.seen.extend(sketch);
         }
         // A quarter of its lines seen before: the same campaign.
         if known * 4 >= sketch.len() && known > 0 {
@@ -387,7 +406,8 @@ fn names(segment: &Segment) -> impl Iterator<Item = u64> + '_ {
     let set = segment.signatures();
     let ids = set.bodies().map(|body| body.id).chain(set.logicals().map(|logical| logical.id));
     let ids = ids.chain(set.yara_rules().map(|rule| rule.id));
-    ids.chain(set.containers().map(|container| container.id)).map(|id| mix(&set.name(id)))
+    let ids = ids.chain(set.containers().map(|container| container.id));
+    ids.inspect(|_| pace::point()).map(|id| mix(&set.name(id)))
 }
 
 #[cfg(all(test, not(loom)))]
@@ -404,15 +424,28 @@ mod tests {
         Segment::new(builder.finish()).unwrap()
     }
 
+    /// What a scan does with a mail in which something was found.
+    fn found(tally: &mut Tally, mails: &Mails, name: &str, mail: &[u8]) -> Option<Suspicion> {
+        let rule = MuteConfig::default();
+        tally.hit(mix(name.as_bytes()), &sketch(mail), mails.count(), &rule, Instant::now())
+    }
+
+    fn follow(tally: &mut Tally, before: &Segment, after: &Segment) {
+        let pairs = [(before, after)].into_iter();
+        let day = Duration::from_secs(86_400);
+        let young = young_after(&tally.young(), pairs, day, Instant::now());
+        tally.replace(Arc::new(young));
+    }
+
     #[test]
     fn what_an_update_takes_back_is_forgotten() {
-        let (at, mut tally) = (Instant::now(), Tally::default());
+        let (mut tally, mails) = (Tally::default(), Mails::default());
         let mut before = segment(&["Same:0:*:61626364"]);
         for number in 0..20 {
             let line = format!("Gen.{number}:0:*:65666768");
             let now = segment(&["Same:0:*:61626364", &line]);
-            tally.segment(Some(&before), &now, at);
-            tally.hit(format!("Gen.{number}").as_bytes(), b"a mail", &MuteConfig::default(), at);
+            follow(&mut tally, &before, &now);
+            found(&mut tally, &mails, &format!("Gen.{number}"), b"a mail");
             before = now;
         }
         assert_eq!((tally.young.len(), tally.found.len()), (1, 1));
@@ -421,7 +454,7 @@ mod tests {
     fn tally() -> Tally {
         let mut tally = Tally::default();
         let old = segment(&["Old:0:*:616263"]);
-        tally.segment(Some(&old), &segment(&["Old:0:*:616263", "New:0:*:646566"]), Instant::now());
+        follow(&mut tally, &old, &segment(&["Old:0:*:616263", "New:0:*:646566"]));
         tally
     }
 
@@ -434,13 +467,12 @@ mod tests {
 
     #[test]
     fn a_young_signature_in_every_mail_is_suspected_once() {
-        let (mut tally, rule) = (tally(), MuteConfig::default());
-        let now = Instant::now();
+        let (mut tally, mails) = (tally(), Mails::default());
         let mut said = Vec::new();
         for number in 0..1_000 {
-            tally.mail(&mail(number));
-            said.extend(tally.hit(b"New", &mail(number), &rule, now));
-            assert_eq!(tally.hit(b"Old", &mail(number), &rule, now), None);
+            mails.add(&mail(number));
+            said.extend(found(&mut tally, &mails, "New", &mail(number)));
+            assert_eq!(found(&mut tally, &mails, "Old", &mail(number)), None);
         }
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(said[0].share > 0.9 && said[0].room);
@@ -448,15 +480,15 @@ mod tests {
 
     #[test]
     fn a_campaign_of_one_virus_silences_nothing() {
-        let (mut tally, rule) = (tally(), MuteConfig::default());
+        let (mut tally, mails) = (tally(), Mails::default());
         let virus: String =
             (0..200).map(|n| format!("TVqQAAMAAAAEAAAA//8AALgAAAA{n:08}\n")).collect();
         for number in 0..5_000 {
             // Each mail has a text of its own around the same attachment.
             let mut text = mail(number);
             text.extend_from_slice(virus.as_bytes());
-            tally.mail(&text);
-            assert_eq!(tally.hit(b"New", &text, &rule, Instant::now()), None, "{number}");
+            mails.add(&text);
+            assert_eq!(found(&mut tally, &mails, "New", &text), None, "{number}");
         }
     }
 
