@@ -23,7 +23,7 @@ use std::ops::Range;
 use bytemuck::Pod;
 use bytes::Bytes;
 use quahog_sig::model::table::{Plain, Sections, Table};
-use quahog_sig::{FLEVEL, SignatureSet};
+use quahog_sig::{FLEVEL, SignatureSet, pace};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -258,7 +258,7 @@ fn write_as(
     }
     let mut digest = Sha256::new();
     digest.update(&header[CONTENT..]);
-    rest.iter().for_each(|piece| digest.update(piece));
+    rest.iter().flat_map(|piece| pace::pieces(piece)).for_each(|piece| digest.update(piece));
     header[CONTENT - 32..CONTENT].copy_from_slice(&digest.finalize());
     rest.insert(0, header.into());
     Ok(rest)

@@ -51,6 +51,12 @@ pub fn point() {
     }
 }
 
+/// Long memory in pieces of 256 KiB, with a place to rest before each: for digests
+/// and copies.
+pub fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.chunks(256 << 10).inspect(|_| point())
+}
+
 #[cold]
 fn rest(mut pace: Pace, since: Instant) {
     let now = Instant::now();

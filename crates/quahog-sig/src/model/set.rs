@@ -15,6 +15,7 @@ use crate::model::{
     Block, ByteCompare, Container, Expression, FileType, IconMetrics, Macro, Offset, Password,
     Pcre, Phishing, Target,
 };
+use crate::pace;
 use crate::regex::Flags;
 use crate::yara::Program;
 
@@ -833,7 +834,7 @@ impl SignatureSet {
         let mut digest = Sha256::new();
         let mut part = |bytes: &[u8]| {
             digest.update((bytes.len() as u64).to_le_bytes());
-            digest.update(bytes);
+            pace::pieces(bytes).for_each(|piece| digest.update(piece));
         };
         part(&columns.code);
         for row in columns.bodies.iter() {

@@ -9,7 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use quahog_cvd::Kind;
 use quahog_sig::ast::Ignore;
-use quahog_sig::{Grammar, IgnoreList, Line, SetBuilder, SignatureSet};
+use quahog_sig::{Grammar, IgnoreList, Line, SetBuilder, SignatureSet, pace};
 use sha2::{Digest, Sha256};
 
 use super::files::{self, NotRead, Opened};
@@ -87,7 +87,8 @@ impl RawPart {
     /// The digest of its name and bytes.
     pub(crate) fn digest(&self) -> Option<[u8; 32]> {
         let bytes = self.bytes()?;
-        Some(Sha256::digest(bytes).into())
+        let digest = pace::pieces(bytes).fold(Sha256::new(), Sha256::chain_update);
+        Some(digest.finalize().into())
     }
 
     /// Verifies a container, or takes a loose file.
