@@ -338,7 +338,9 @@ impl FilePass {
                 let mut key = Hash::Sha1.of(&[secret, &number]);
                 key.truncate(*length);
                 // Keys of 40 bits are filled up.
-                key.resize((*length).max(if *length == 5 { 16 } else { 0 }), 0);
+                if *length == 5 {
+                    key.resize(16, 0);
+                }
                 key
             }
         }

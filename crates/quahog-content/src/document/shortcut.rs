@@ -5,15 +5,13 @@
 //! so does what follows the last block, where the file that the command line takes
 //! out of the shortcut is kept.
 
-use super::{About, Outlet, Stop, narrow, u16_at, u32_at};
+use super::{About, Outlet, Stop, length_at, narrow, u16_at, u32_at, utf16};
 use crate::{Budget, Shortfall, Visit};
 
 /// Behind the header.
 const BODY: usize = 76;
 /// Kinds of strings, in their order; the flags of the header tell which there are.
 const STRINGS: std::ops::Range<u32> = 2..7;
-/// Extra blocks; there are eleven kinds.
-const MAX_BLOCKS: usize = 1_000;
 
 pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> Option<Shortfall> {
     Outlet::run(budget, visit, |outlet| {
@@ -28,7 +26,7 @@ pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> 
         }
         if has(1) {
             // Its length counts itself.
-            match u32_at(bytes, at).and_then(|length| usize::try_from(length).ok()) {
+            match length_at(bytes, at) {
                 Some(length) if length >= 4 => at = at.saturating_add(length),
                 _ => return damaged(outlet),
             }
@@ -49,10 +47,8 @@ pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> 
         if !whole {
             return damaged(outlet);
         }
-        let mut blocks = 0..MAX_BLOCKS;
-        while let Some(length) = u32_at(bytes, at).filter(|_| blocks.next().is_some()) {
+        while let Some(length) = length_at(bytes, at) {
             // A length below four is the end.
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
             at = at.saturating_add(length.max(4));
             if length < 4 {
                 break;
@@ -72,15 +68,12 @@ fn string(bytes: &[u8], at: usize, wide: bool) -> Option<(String, usize)> {
     let start = at + 2;
     let end = start + if wide { 2 * length } else { length };
     let own = bytes.get(start..end)?;
-    // Programs write NULs into what is shown, to hide what comes behind.
+    // NULs among what is shown hide what comes behind them.
     let string = match wide {
         true => {
-            let units = own.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-            char::decode_utf16(units.filter(|&unit| unit != 0))
-                .map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER))
-                .collect()
+            utf16(&own.chunks_exact(2).filter(|unit| *unit != [0, 0]).collect::<Vec<_>>().concat())
         }
-        false => own.split(|&byte| byte == 0).map(narrow).collect(),
+        false => narrow(&own.iter().copied().filter(|&byte| byte != 0).collect::<Vec<_>>()),
     };
     Some((string, end))
 }

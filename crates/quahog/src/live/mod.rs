@@ -214,7 +214,8 @@ impl Shared {
         let Proven { candidate, .. } = proven;
         let Candidate { engine, sources, report, id, provenance, events } = candidate;
         let mut told = events;
-        // Takes long, so nobody waits for it.
+        // Takes long, so nobody waits for it. Of two promotions at once one is compared
+        // with what was in force before both: who is young is a matter of counting.
         let young = self.young_after(&sources);
         let mut book = self.book();
         // The candidate becomes one of them.
