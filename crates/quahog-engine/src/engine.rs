@@ -21,10 +21,10 @@ use crate::identify::{Identifier, Inside};
 use crate::lists::{Link, LinkAlert, LinkOptions};
 use crate::meter::{Interrupted, Meter, Unmetered};
 use crate::offset::starts_in;
-use crate::prefilter::{Filters, Fit, Kernel, Passed, Seen, Sieve, SigRef, User};
+use crate::prefilter::{Filters, Fit, Judge, Kernel, Passed, Seen, Sieve, SigRef, User};
 use crate::segment::{Segment, picture_key};
 use crate::stats::{Counting, SignatureCost, Tally};
-use crate::verify::pcre::Stack;
+use crate::verify::pcre::{Gate, Stack};
 use crate::verify::{self, Buffers, Found, Want};
 use crate::yara;
 
@@ -108,6 +108,7 @@ pub struct Scratch {
     /// What was found of expressions that may match anywhere, by their numbers,
     /// if no more than so many matches are counted: many signatures share one.
     pub(crate) pcres: HashMap<usize, (u64, Found)>,
+    pub(crate) gate: Gate,
     tally: Tally,
 }
 
@@ -116,6 +117,7 @@ impl Scratch {
     fn begin(&mut self) {
         self.yara.clear();
         self.pcres.clear();
+        self.gate.clear();
     }
 
     /// What the signatures of an engine cost in the scans since the last
@@ -468,7 +470,7 @@ impl Engine {
         let sieve = Sieve { filters, n_segments: segments.len(), prefilter: &prefilter };
         scratch.live.clear();
         let Scratch { seen, live, .. } = scratch;
-        let passed = sieve.find(bytes, seen, &Unmetered, &mut |_, _, _| Fit::Never, live);
+        let passed = sieve.find(bytes, seen, &Unmetered, &mut Nobody, live);
         passed.unwrap_or_default()
     }
 
@@ -510,13 +512,10 @@ impl Engine {
         let Some(filters) = self.filters(target) else { return Ok(()) };
         let Scratch { seen, live, buffers, .. } = &mut *scratch;
         live.clear();
-        let mut check = |segment: usize, user: &User, at: usize| match segments.get(segment) {
-            Some(segment) => fit(segment, layer, file_size, user, at, buffers, meter),
-            None => Fit::Never,
-        };
+        let mut judge = View { segments, layer, file_size, buffers, meter };
         let prefilter = |at: usize| Some(&segments.get(at)?.group(target)?.prefilter);
         let sieve = Sieve { filters, n_segments: segments.len(), prefilter: &prefilter };
-        sieve.find(layer.bytes(), seen, meter, &mut check, live)?;
+        sieve.find(layer.bytes(), seen, meter, &mut judge, live)?;
         for (at, segment) in each() {
             let Some(group) = segment.group(target) else { continue };
             let signature = |&number: &u32| (at, SigRef::from_number(number));
@@ -855,45 +854,55 @@ pub(crate) fn intermediates_fit(layer: &Layer<'_>, block: &Block) -> bool {
     true
 }
 
-/// Whether the signature may match, judged by what stands around a literal of
-/// it: the part that the literal belongs to must, and must be allowed to start
-/// there if it is the first one.
-fn fit(
-    segment: &Segment,
-    layer: &Layer<'_>,
+/// A view, as far as the users of literals are judged by it.
+struct View<'v> {
+    segments: &'v [Arc<Segment>],
+    layer: &'v Layer<'v>,
     file_size: u64,
-    user: &User,
-    at: usize,
-    buffers: &mut Buffers,
-    meter: &dyn Meter,
-) -> Fit {
-    if user.signature.as_yara().is_some() {
-        return Fit::Yes;
-    }
-    let (index, logical) = user.signature.unpack();
-    let (offset, pattern, place) = if logical {
-        let Some(logical) = segment.tables.set.logical(index) else { return Fit::Never };
-        if !applies(layer, file_size, logical.block) {
-            return Fit::Never;
+    buffers: &'v mut Buffers,
+    meter: &'v dyn Meter,
+}
+
+impl Judge for View<'_> {
+    fn applies(&self, segment: usize, user: &User) -> bool {
+        if user.signature.as_yara().is_some() {
+            return true;
         }
-        let Some(place) = user.place else { return Fit::Yes };
-        match logical.subsignature(usize::from(place.subsignature)) {
-            Some(Subsignature::Hex { offset, pattern, second }) => {
-                let pattern = if place.second { second.unwrap_or(pattern) } else { pattern };
-                (offset, pattern, place)
+        match (self.segments.get(segment), user.signature.unpack()) {
+            (Some(segment), (index, true)) => {
+                let logical = segment.tables.set.logical(index);
+                logical.is_some_and(|it| applies(self.layer, self.file_size, it.block))
             }
-            _ => return Fit::Yes,
+            (segment, _) => segment.is_some(),
         }
-    } else {
-        let Some(body) = segment.tables.set.body(index) else { return Fit::Never };
-        let Some(place) = user.place else { return Fit::Yes };
-        (body.offset, body.pattern, place)
-    };
-    let Some(allowed) = starts_in(offset, layer) else { return Fit::Never };
-    let within = |starts: RangeInclusive<usize>| allowed.meet(&starts);
-    let part = (usize::from(place.part), place.before);
-    let stands = verify::stands_around(pattern, part, at, layer.bytes(), within, buffers, meter);
-    if stands { Fit::Yes } else { Fit::No }
+    }
+
+    /// The part that the literal belongs to must stand there, and must be allowed
+    /// to start there if it is the first one.
+    fn fit(&mut self, segment: usize, user: &User, at: usize) -> Fit {
+        let Some(segment) = self.segments.get(segment) else { return Fit::Never };
+        let Some(around) = user.surroundings(&segment.tables.set) else { return Fit::Yes };
+        let Some(allowed) = starts_in(around.offset, self.layer) else { return Fit::Never };
+        let within = |starts: RangeInclusive<usize>| allowed.meet(&starts);
+        let View { layer, buffers, meter, .. } = self;
+        let (pattern, part) = (around.pattern(), around.part);
+        let bytes = layer.bytes();
+        let stands = verify::stands_around(pattern, part, at, bytes, within, buffers, *meter);
+        if stands { Fit::Yes } else { Fit::No }
+    }
+}
+
+/// No user matches anything: for benches.
+struct Nobody;
+
+impl Judge for Nobody {
+    fn applies(&self, _: usize, _: &User) -> bool {
+        false
+    }
+
+    fn fit(&mut self, _: usize, _: &User, _: usize) -> Fit {
+        Fit::Never
+    }
 }
 
 /// Whether a name is a *weak* one: reported in first-match mode only if

@@ -270,6 +270,9 @@ impl Scan<'_, '_> {
             Some(Starts::Listed(_)) | None => return Ok(Found::default()),
         };
         let matcher = place.get_or_init(|| Box::new(Matcher::new(pcre.text, pcre.flags)));
+        if !self.scratch.gate.lets_through(matcher.required(), bytes, self.meter)? {
+            return Ok(Found::default());
+        }
         let stack = &mut self.scratch.backtracking;
         pcre::search(matcher, pcre, bytes, starts.as_ref(), most, stack, self.meter)
     }

@@ -282,8 +282,9 @@ fn of_subsignatures(logical: Logical<'_>) -> Triggers {
                 let asked = cover.map(|cover| covered(&triggers, &cover));
                 // What must stand in the expression itself, which is all there
                 // is if its trigger can hold without any match.
-                let own = pcre::required_literal(pcre.text, pcre.flags)
-                    .map(|text| vec![Trigger::needle(Needle::anywhere(text))]);
+                let needle = |text| Trigger::needle(Needle::anywhere(text));
+                let own = pcre::Required::of(pcre.text, pcre.flags).cheapest();
+                let own = own.map(|texts| texts.into_iter().map(needle).collect());
                 let sum = |list: &Vec<Trigger>| list.iter().map(|t| t.cost).sum::<f64>();
                 triggers[id] = match (asked, own) {
                     (Some(a), Some(b)) => Some(if sum(&a) <= sum(&b) { a } else { b }),

@@ -239,7 +239,7 @@ fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildErr
             }
         }
         pictures.sort_unstable();
-        let prefilter = builder.build()?;
+        let prefilter = builder.build(set)?;
         Ok(Group { prefilter, always: always.into(), pictures: pictures.into() })
     };
     let own = |target: Target| {

@@ -9,7 +9,7 @@ mod office;
 use quahog_sig::model::{FileType, MagicKind, SignatureSet};
 use quahog_sig::{Format, Lines, SetBuilder};
 
-use aho_corasick::{AhoCorasick, Input, MatchKind};
+use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 use quahog_sig::body::{Element, Pattern};
 use quahog_sig::model::Base;
 
@@ -49,12 +49,42 @@ pub(crate) struct Identifier {
 /// Patterns that are found by a literal of each, in one pass.
 #[derive(Debug)]
 struct Patterns {
-    /// Finds what begins first.
-    searcher: AhoCorasick,
+    finder: Finder,
     /// Each pattern's literal, and its row in the set.
     literals: Vec<(Vec<u8>, usize)>,
     /// Of how many types they are.
     n_types: usize,
+}
+
+/// Finds the literal that begins first.
+#[derive(Debug)]
+enum Finder {
+    /// By the first bytes of all of them at once, which a few dozen may have.
+    Packed(packed::Searcher),
+    Automaton(AhoCorasick),
+}
+
+impl Finder {
+    fn new(literals: &[(Vec<u8>, usize)]) -> Result<Finder, BuildError> {
+        let texts = literals.iter().map(|(literal, _)| literal);
+        let config = packed::Config::new().match_kind(packed::MatchKind::LeftmostFirst).clone();
+        if let Some(searcher) = config.builder().extend(texts.clone()).build() {
+            return Ok(Finder::Packed(searcher));
+        }
+        let builder = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).clone();
+        let searcher = builder.build(texts).map_err(|e| BuildError::TooLarge(e.to_string()))?;
+        Ok(Finder::Automaton(searcher))
+    }
+
+    /// Where the first one begins, from `from` on.
+    fn find(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let span = Span { start: from, end: bytes.len() };
+        let found = match self {
+            Finder::Packed(searcher) => searcher.find_in(bytes, span),
+            Finder::Automaton(searcher) => searcher.find(Input::new(bytes).span(span)),
+        };
+        found.map(|found| found.start())
+    }
 }
 
 impl Patterns {
@@ -69,11 +99,7 @@ impl Patterns {
                 types.push(magic.file_type);
             }
         }
-        let searcher = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostFirst)
-            .build(literals.iter().map(|(literal, _)| literal))
-            .map_err(|e| BuildError::TooLarge(e.to_string()))?;
-        Ok(Patterns { searcher, literals, n_types: types.len() })
+        Ok(Patterns { finder: Finder::new(&literals)?, literals, n_types: types.len() })
     }
 
     /// Visits the row of each pattern whose literal stands in the bytes, once,
@@ -85,11 +111,11 @@ impl Patterns {
     ) -> Result<(), Interrupted> {
         let mut left: Vec<&(Vec<u8>, usize)> = Vec::new();
         let mut from = 0;
-        while let Some(first) = self.searcher.find(Input::new(bytes).range(from..)) {
+        while let Some(first) = self.finder.find(bytes, from) {
             if from == 0 {
                 left.extend(&self.literals);
             }
-            let rest = bytes.get(first.start()..).unwrap_or_default();
+            let rest = bytes.get(first..).unwrap_or_default();
             let mut enough = Ok(Control::GoOn);
             left.retain(|(literal, row)| {
                 let here = matches!(enough, Ok(Control::GoOn)) && rest.starts_with(literal);
@@ -101,7 +127,7 @@ impl Patterns {
             if enough? == Control::Enough || left.is_empty() {
                 break;
             }
-            from = first.start() + 1;
+            from = first + 1;
         }
         Ok(())
     }

@@ -2,12 +2,13 @@
 
 use super::anchored::Anchored;
 use super::probe::{AROUND, MAX_BITS, around, hash_long, hash_short, print_long, slot};
+use super::user::MAX_RUN;
 use super::{Entry, Filters, Grams, MAX_TEXTS, PAIR_WORDS, Prefilter, SigRef, Text, User};
 use crate::BuildError;
 use crate::literal::{self, fold};
 use crate::plan::Needle;
 use quahog_sig::model::table::Table;
-use quahog_sig::pace;
+use quahog_sig::{SignatureSet, pace};
 use rayon::prelude::*;
 
 /// The shortest literal that is known by grams of 8 bytes: wherever it lies,
@@ -87,12 +88,12 @@ impl<'n> PrefilterBuilder<'n> {
         self.needles.push((u64::from_be_bytes(first), needle, signature));
     }
 
-    /// Builds the tables.
+    /// Builds the tables; the signatures are those of `set`.
     ///
     /// # Errors
     ///
     /// They would have more than 2^32 entries.
-    pub(crate) fn build(mut self) -> Result<Prefilter, BuildError> {
+    pub(crate) fn build(mut self, set: &SignatureSet) -> Result<Prefilter, BuildError> {
         self.needles.par_sort_unstable_by(|(first, a, x), (second, b, y)| {
             first.cmp(second).then_with(|| {
                 (&a.text, a.nocase, a.anchor, x, a.place)
@@ -137,11 +138,12 @@ impl<'n> PrefilterBuilder<'n> {
             };
             texts.push(text.pack());
             arena.extend_from_slice(bytes);
-            users.extend(
-                group
-                    .iter()
-                    .map(|&(_, needle, signature)| User { signature, place: needle.place }.pack()),
-            );
+            let of_text = group.iter().map(|&(_, needle, signature)| User {
+                signature,
+                place: needle.place,
+                run: 1,
+            });
+            runs(of_text, set, &mut users);
         }
         pairs.sort_unstable();
         let mut filter = vec![0u64; if pairs.is_empty() { 0 } else { PAIR_WORDS }];
@@ -161,6 +163,21 @@ impl<'n> PrefilterBuilder<'n> {
             arena: arena.into(),
             users: users.into(),
         })
+    }
+}
+
+/// Appends the users of a literal, those with the same surroundings together.
+fn runs(users: impl ExactSizeIterator<Item = User>, set: &SignatureSet, out: &mut Vec<[u32; 4]>) {
+    if users.len() == 1 {
+        out.extend(users.map(User::pack));
+        return;
+    }
+    let mut users: Vec<_> = users.map(|user| (user.surroundings(set), user)).collect();
+    // Stable: otherwise they stay in the order of their signatures.
+    users.sort_by_key(|&(around, _)| around);
+    for alike in users.chunk_by(|(a, _), (b, _)| a == b).flat_map(|alike| alike.chunks(MAX_RUN)) {
+        let runs = std::iter::once(alike.len() as u8).chain(std::iter::repeat(1)); // 64 at most
+        out.extend(alike.iter().zip(runs).map(|(&(_, user), run)| User { run, ..user }.pack()));
     }
 }
 

@@ -16,9 +16,10 @@
 //!    long ones the same eleven bytes in and around it, so that data made of what
 //!    many needles share does not lead to all of them.
 //! 3. *text*: the whole literal, exactly or without case.
-//! 4. *check*: the caller's look at the elements around the literal. A needle
-//!    that failed here [`MAX_FAILS`] times in a buffer is taken for good, so
-//!    data made of one needle costs no more than a bounded number of checks.
+//! 4. *check*: the caller's look at the elements around the literal, once for all
+//!    signatures in which these are the same. What failed here [`MAX_FAILS`]
+//!    times in a buffer is taken for good, so data made of one needle costs no
+//!    more than a bounded number of checks.
 //!
 //! Needles of two and three bytes are found by a table of pairs, and those that
 //! may stand at one place only by looking there. What is sized
@@ -28,59 +29,17 @@
 mod anchored;
 mod build;
 pub(crate) mod probe;
+mod user;
 
 pub(crate) use build::{PrefilterBuilder, Rarest, expense, expense_of_anchored, rare_places};
 
 use crate::literal::{self, fold};
 use crate::meter::{Interrupted, Meter};
-use crate::plan::Place;
 use anchored::Anchored;
 pub use probe::Kernel;
 use probe::{Candidate, Probes};
 use quahog_sig::model::table::{Plain, Sections, Table};
-
-/// Which signature a needle belongs to.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct SigRef(u32);
-
-const LOGICAL: u32 = 1 << 31;
-const YARA: u32 = 3 << 30;
-
-impl SigRef {
-    // Sets hold less than 2^29 signatures of a kind.
-    pub(crate) fn body(index: usize) -> SigRef {
-        SigRef(index as u32)
-    }
-
-    pub(crate) fn logical(index: usize) -> SigRef {
-        SigRef(index as u32 | LOGICAL)
-    }
-
-    pub(crate) fn yara(index: usize) -> SigRef {
-        SigRef(index as u32 | YARA)
-    }
-
-    /// As one number.
-    pub(crate) fn number(self) -> u32 {
-        self.0
-    }
-
-    /// The reference that a number is.
-    pub(crate) fn from_number(number: u32) -> SigRef {
-        SigRef(number)
-    }
-
-    /// The index of a YARA rule, if it is one.
-    pub(crate) fn as_yara(self) -> Option<usize> {
-        (self.0 & YARA == YARA).then_some((self.0 & !YARA) as usize)
-    }
-
-    /// The index, and whether it is that of a logical signature; not for YARA
-    /// rules.
-    pub(crate) fn unpack(self) -> (usize, bool) {
-        ((self.0 & !LOGICAL) as usize, self.0 & LOGICAL != 0)
-    }
-}
+pub(crate) use user::{SigRef, User};
 
 /// The needles of the signatures that one kind of layer needs.
 #[derive(Clone, Debug, Default)]
@@ -229,40 +188,12 @@ impl Text {
     }
 }
 
-/// A signature that has a literal.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct User {
-    pub(crate) signature: SigRef,
-    pub(crate) place: Option<Place>,
-}
-
-impl User {
-    fn pack(self) -> [u32; 4] {
-        let Some(place) = self.place else { return [self.signature.0, 0, 0, 0] };
-        let which = 1
-            | u32::from(place.second) << 1
-            | u32::from(place.subsignature) << 8
-            | u32::from(place.part) << 16;
-        [self.signature.0, which, place.before.0, place.before.1]
-    }
-
-    fn unpack([signature, which, min, max]: [u32; 4]) -> User {
-        let place = Place {
-            subsignature: (which >> 8) as u8, // these bits are its own
-            second: which >> 1 & 1 == 1,
-            part: (which >> 16) as u16, // the upper half
-            before: (min, max),
-        };
-        User { signature: SigRef(signature), place: (which & 1 == 1).then_some(place) }
-    }
-}
-
 /// Memory of a search.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) kernel: Kernel,
-    /// For each user of each prefilter how often it failed its check; [`LIVE`]
-    /// once it passed.
+    /// For the first user of each run how often it failed its check; [`LIVE`] once
+    /// it passed. For all users of each prefilter, so that it is found by number.
     states: Vec<u16>,
     /// Where the users of each prefilter begin in `states`.
     firsts: Vec<usize>,
@@ -272,8 +203,18 @@ pub(crate) struct Seen {
     candidates: Vec<Candidate>,
 }
 
-/// A user that needs no more checks in this buffer.
+/// A run that needs no more checks in this buffer.
 const LIVE: u16 = u16::MAX;
+
+/// What the caller knows of the users of literals.
+pub(crate) trait Judge {
+    /// Whether a user of a segment may match this buffer at all.
+    fn applies(&self, segment: usize, user: &User) -> bool;
+
+    /// Whether what stands around a literal fits, which begins at `at`; the same
+    /// for all users that have the same surroundings.
+    fn fit(&mut self, segment: usize, user: &User, at: usize) -> Fit;
+}
 
 /// What the caller sees around a literal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -325,9 +266,8 @@ impl Sieve<'_> {
     /// Appends to `out` the signatures that may match `haystack`, each with the
     /// number of its segment; one with several needles may come more than once.
     ///
-    /// `check` says whether what stands around a literal fits, given the place
-    /// where the literal begins; after [`MAX_FAILS`] times it is not believed
-    /// any more.
+    /// What stands around a literal is not asked for any more once it did not fit
+    /// about [`MAX_FAILS`] times.
     ///
     /// # Errors
     ///
@@ -337,7 +277,7 @@ impl Sieve<'_> {
         haystack: &[u8],
         seen: &mut Seen,
         meter: &dyn Meter,
-        check: &mut dyn FnMut(usize, &User, usize) -> Fit,
+        judge: &mut dyn Judge,
         out: &mut Vec<(usize, SigRef)>,
     ) -> Result<Passed, Interrupted> {
         let Seen { kernel, states, firsts, touched, candidates } = seen;
@@ -358,7 +298,7 @@ impl Sieve<'_> {
             states,
             firsts,
             touched,
-            check,
+            judge,
             out,
             passed: Passed::default(),
             max_fails: u16::try_from(max_fails).unwrap_or(LIVE - 1),
@@ -476,7 +416,7 @@ struct Search<'p, 'h, 's> {
     states: &'s mut [u16],
     firsts: &'s [usize],
     touched: &'s mut Vec<usize>,
-    check: &'s mut dyn FnMut(usize, &User, usize) -> Fit,
+    judge: &'s mut dyn Judge,
     out: &'s mut Vec<(usize, SigRef)>,
     passed: Passed,
     max_fails: u16,
@@ -646,24 +586,40 @@ impl<'p> Search<'p, '_, '_> {
             return;
         }
         self.passed.texts += 1;
-        self.work += 4 * u64::from(text.n_users);
         let first = text.first_user as usize;
         let users = prefilter.users.get(first..).unwrap_or_default();
-        let states = first + self.firsts.get(segment).copied().unwrap_or(0);
-        for (&user, number) in users.iter().take(text.n_users as usize).zip(states..) {
-            let Some(state) = self.states.get_mut(number) else { return };
-            if *state == LIVE {
-                continue;
+        let mut users = users.get(..text.n_users as usize).unwrap_or(users);
+        let mut number = first + self.firsts.get(segment).copied().unwrap_or(0);
+        while let Some(&leader) = users.first() {
+            let leader = User::unpack(leader);
+            let (run, rest) = users.split_at(users.len().min(usize::from(leader.run)));
+            users = rest;
+            self.work += 4;
+            self.alike(segment, &leader, run, number, at);
+            number += run.len();
+        }
+    }
+
+    /// Looks at users of a literal that have the same surroundings.
+    fn alike(&mut self, segment: usize, leader: &User, run: &[[u32; 4]], number: usize, at: usize) {
+        let Some(state) = self.states.get_mut(number) else { return };
+        if *state == LIVE {
+            return;
+        }
+        let users = run.iter().map(|&user| User::unpack(user));
+        if *state == 0 {
+            self.touched.push(number);
+            if !users.clone().any(|user| self.judge.applies(segment, &user)) {
+                *state = LIVE;
+                return;
             }
-            if *state == 0 {
-                self.touched.push(number);
-            }
-            let user = User::unpack(user);
-            match (self.check)(segment, &user, at) {
-                Fit::Never => *state = LIVE,
-                Fit::No if *state < self.max_fails => *state += 1,
-                Fit::No | Fit::Yes => {
-                    *state = LIVE;
+        }
+        match self.judge.fit(segment, leader, at) {
+            Fit::Never => *state = LIVE,
+            Fit::No if *state < self.max_fails => *state += 1,
+            Fit::No | Fit::Yes => {
+                *state = LIVE;
+                for user in users.filter(|user| self.judge.applies(segment, user)) {
                     self.passed.signatures += 1;
                     self.out.push((segment, user.signature));
                 }

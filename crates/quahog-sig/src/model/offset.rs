@@ -7,7 +7,7 @@ use crate::model::Target;
 use crate::{Error, ErrorKind};
 
 /// Where a match may start: from `base` to `base + shift`, both inclusive.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Offset {
     /// What is counted from.
     pub base: Base,
@@ -16,7 +16,7 @@ pub struct Offset {
 }
 
 /// What an offset is counted from.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Base {
     /// `*`: anywhere.
     Any,

@@ -1,6 +1,7 @@
 //! Regular expressions: compiled from their tree, searched within bounds.
 //!
-//! A [`Matcher`] is made when its expression first runs, and then only read.
+//! A [`Matcher`] is made when its expression is first asked for, compiled when it
+//! first runs, and then only read.
 //! Nearly all expressions describe regular languages, and an automaton finds
 //! their matches in time linear in the buffer, whatever the bytes are. The
 //! automaton is built from our own tree, node by node; its library never sees
@@ -13,30 +14,37 @@
 //! any bytes) runs before it: where that finds nothing, nothing is there, and
 //! no bytes of an attacker can make the machine work for it.
 //!
+//! Where many expressions are asked for in one buffer, a [`Gate`] knows which of
+//! them have nothing to match there.
+//!
 //! Bytes are charged to the meter before an automaton reads them, and steps
 //! while they are taken, so the same bytes always cost the same.
 
 mod automaton;
 mod backtrack;
+mod gate;
 
 use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 
 use quahog_sig::model::Pcre;
-use quahog_sig::regex::{Flags, Node, Regex};
+use quahog_sig::regex::{Flags, Regex};
 use regex_automata::meta;
 use regex_automata::{Anchored, Input};
 
 use self::automaton::Fit;
 use self::backtrack::Program;
 pub(crate) use self::backtrack::Stack;
+pub(crate) use self::gate::{Gate, Required};
 use super::Found;
 use crate::meter::{Interrupted, Meter};
-use crate::prefilter::expense;
 
-/// A compiled regular expression.
+/// A regular expression: what must stand where it matches and, once it runs for
+/// the first time, what finds that.
 #[derive(Debug)]
 pub(crate) struct Matcher {
-    engine: Machine,
+    required: Required,
+    machine: OnceLock<Machine>,
 }
 
 #[derive(Debug)]
@@ -54,31 +62,39 @@ enum Machine {
 const STEPS_FOR_A_BYTE: u64 = 16;
 
 impl Matcher {
-    /// Compiles an expression.
+    /// Reads an expression; it is compiled by the first [`search`].
     pub(crate) fn new(text: &[u8], flags: Flags) -> Matcher {
-        let Ok(regex) = Regex::parse(text, flags) else {
-            return Matcher { engine: Machine::Nothing };
-        };
+        Matcher { required: Required::of(text, flags), machine: OnceLock::new() }
+    }
+
+    /// What must stand in every match.
+    pub(crate) fn required(&self) -> &Required {
+        &self.required
+    }
+
+    /// The machine; text and flags are always those of [`new`](Self::new).
+    fn machine(&self, text: &[u8], flags: Flags) -> &Machine {
+        self.machine.get_or_init(|| Machine::new(text, flags))
+    }
+}
+
+impl Machine {
+    fn new(text: &[u8], flags: Flags) -> Machine {
+        let Ok(regex) = Regex::parse(text, flags) else { return Machine::Nothing };
         // Where a match ends decides where the next one may begin.
         let fit = if flags.has(Flags::GLOBAL) { Fit::Exact } else { Fit::Starts };
         if let Some(fitting) = automaton::compile(regex.root(), fit) {
-            return Matcher { engine: Machine::Automaton(fitting) };
+            return Machine::Automaton(fitting);
         }
         let filter = automaton::compile(regex.root(), Fit::Larger);
         let program = Program::new(&regex);
-        Matcher { engine: Machine::Backtracker { filter, program } }
-    }
-
-    /// Whether an automaton alone decides.
-    #[cfg(test)]
-    fn is_automaton(&self) -> bool {
-        matches!(self.engine, Machine::Automaton(_))
+        Machine::Backtracker { filter, program }
     }
 }
 
 /// One search of an expression in a subject.
 struct Search<'m> {
-    matcher: &'m Matcher,
+    machine: &'m Machine,
     subject: &'m [u8],
     anchored: bool,
     cache: Option<meta::Cache>,
@@ -134,7 +150,7 @@ pub(crate) fn search(
     }
     let limits = meter.regex_limits();
     let mut search = Search {
-        matcher,
+        machine: matcher.machine(pcre.text, pcre.flags),
         subject,
         anchored,
         cache: None,
@@ -165,7 +181,7 @@ impl Search<'_> {
         if from > self.subject.len() {
             return Ok(None);
         }
-        match &self.matcher.engine {
+        match self.machine {
             Machine::Nothing => Ok(None),
             Machine::Automaton(regex) => {
                 let anchored = if self.anchored { Anchored::Yes } else { Anchored::No };
@@ -207,43 +223,6 @@ impl Search<'_> {
         let cache = self.cache.get_or_insert_with(|| regex.create_cache());
         let input = Input::new(self.subject).range(from..).anchored(anchored);
         Ok(regex.search_with(cache, &input).map(|found| (found.start(), found.end())))
-    }
-}
-
-/// A literal in lower case that stands in every match, if there is one.
-pub(crate) fn required_literal(text: &[u8], flags: Flags) -> Option<Vec<u8>> {
-    let regex = Regex::parse(text, flags).ok()?;
-    let mut runs = vec![Vec::new()];
-    collect_literals(regex.root(), &mut runs);
-    let runs = runs.into_iter().filter(|run: &Vec<u8>| run.len() >= 2);
-    runs.min_by(|a, b| expense(a).total_cmp(&expense(b)))
-}
-
-/// Appends the bytes that must stand one after the other, in lower case, to
-/// the last run, or begins a new one.
-fn collect_literals(node: &Node, runs: &mut Vec<Vec<u8>>) {
-    match node {
-        Node::Set(set) => {
-            let mut bytes = set.iter().map(|byte| byte.to_ascii_lowercase());
-            let first = bytes.next();
-            match first {
-                Some(byte) if bytes.all(|other| other == byte) => {
-                    if let Some(run) = runs.last_mut() {
-                        run.push(byte);
-                    }
-                }
-                _ => runs.push(Vec::new()),
-            }
-        }
-        Node::Concat(nodes) => nodes.iter().for_each(|node| collect_literals(node, runs)),
-        Node::Atomic(node) | Node::Group { node, .. } => collect_literals(node, runs),
-        Node::Repeat { node, min: 1.., .. } => {
-            runs.push(Vec::new());
-            collect_literals(node, runs);
-            runs.push(Vec::new());
-        }
-        Node::Assert(_) | Node::Empty | Node::Look { .. } => {}
-        _ => runs.push(Vec::new()),
     }
 }
 

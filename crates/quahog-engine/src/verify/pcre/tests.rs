@@ -19,7 +19,7 @@ fn find(text: &str, flags: &str, subject: &[u8]) -> (Found, bool) {
     let matcher = Matcher::new(text.as_bytes(), flags);
     let mut stack = Stack::default();
     let found = search(&matcher, &pcre, subject, None, u64::MAX, &mut stack, &Unmetered).unwrap();
-    (found, matcher.is_automaton())
+    (found, matches!(matcher.machine(pcre.text, flags), Machine::Automaton(_)))
 }
 
 /// Notes that a search ended at its bound.
@@ -154,10 +154,12 @@ fn deep_nesting_is_no_recursion_without_end() {
 
 #[test]
 fn literals_that_must_stand_there() {
-    let literal = |text: &str| required_literal(text.as_bytes(), Flags::CASELESS);
-    assert_eq!(literal("x+CreateObject\\("), Some(b"createobject(".to_vec()));
-    assert_eq!(literal("(?:ab|cd)+"), None);
-    assert_eq!(literal("(wxyz){2}[0-9]"), Some(b"wxyz".to_vec()));
+    let literals = |text: &str| Required::of(text.as_bytes(), Flags::CASELESS).cheapest();
+    let only = |text: &str| Some(vec![text.as_bytes().to_vec()]);
+    assert_eq!(literals("x+CreateObject\\("), only("createobject("));
+    assert_eq!(literals("(?:ab|cd)+"), Some(vec![b"ab".to_vec(), b"cd".to_vec()]));
+    assert_eq!(literals("(wxyz){2}[0-9]"), only("wxyz"));
+    assert_eq!(literals("(wxyz|.)[0-9]"), None);
 }
 
 /// Regular expressions held to `pcre2test`, where it is installed and asked
