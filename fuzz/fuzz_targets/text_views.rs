@@ -22,7 +22,8 @@ fuzz_target!(|data: &[u8]| {
     let mut views = HtmlViews::default();
     let budget = Budget::new(Limits::default());
     assert_eq!(html::normalize(text, &budget, &mut views), None);
-    assert!(views.nocomment.len() <= 2 * text.len() + 1);
+    // A name at the end is resolved without `;`: `&ap` becomes `&#x2248;`.
+    assert!(views.nocomment.len() <= 2 * text.len() + 2);
     assert!(views.notags.len() <= 2 * text.len() + 1);
     let embedded: usize = views.embedded.iter().map(|url| url.bytes.len()).sum();
     assert!(embedded <= 2 * text.len());

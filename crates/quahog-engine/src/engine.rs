@@ -864,11 +864,11 @@ struct View<'v> {
 }
 
 impl Judge for View<'_> {
-    fn applies(&self, segment: usize, user: &User) -> bool {
-        if user.signature.as_yara().is_some() {
+    fn applies(&self, segment: usize, signature: SigRef) -> bool {
+        if signature.as_yara().is_some() {
             return true;
         }
-        match (self.segments.get(segment), user.signature.unpack()) {
+        match (self.segments.get(segment), signature.unpack()) {
             (Some(segment), (index, true)) => {
                 let logical = segment.tables.set.logical(index);
                 logical.is_some_and(|it| applies(self.layer, self.file_size, it.block))
@@ -896,7 +896,7 @@ impl Judge for View<'_> {
 struct Nobody;
 
 impl Judge for Nobody {
-    fn applies(&self, _: usize, _: &User) -> bool {
+    fn applies(&self, _: usize, _: SigRef) -> bool {
         false
     }
 

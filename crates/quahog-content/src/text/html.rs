@@ -118,30 +118,7 @@ pub fn normalize(html: &[u8], budget: &Budget<'_>, views: &mut HtmlViews) -> Opt
     notags.clear();
     embedded.clear();
     nocomment.reserve(html.len());
-    let mut machine = Machine {
-        markup: nocomment,
-        text: notags,
-        embedded,
-        scripts: None,
-        shortfall: None,
-        script: None,
-        state: State::Text,
-        blank: false,
-        after_tag: true,
-        text_blank: false,
-        wide: Wide::default(),
-        value_wide: Wide::default(),
-        tag: Word::default(),
-        tag_is: Tag::Other,
-        end_of_code: Word::default(),
-        attribute: Word::default(),
-        value: Value::default(),
-        link: Vec::new(),
-        has_link: false,
-        number: 0,
-        name_start: 0,
-        name_in: Home::Text,
-    };
+    let mut machine = Machine::new(nocomment, notags, embedded);
     let mut stopped = None;
     for chunk in html.chunks(CHUNK) {
         if let Err(shortfall) = budget.tick(chunk.len() as u64) {
@@ -273,43 +250,107 @@ struct Machine {
 }
 
 impl Machine {
-    fn push_chunk(&mut self, mut rest: &[u8]) {
-        while let Some((&byte, after)) = rest.split_first() {
-            if self.state == State::Text && !self.has_link {
-                let run = self.plain_run(rest);
-                if run > 0 {
-                    rest = rest.get(run..).unwrap_or_default();
-                    continue;
-                }
-            }
-            rest = after;
-            match byte {
-                0 => {}
-                b'\r' if !matches!(self.state, State::Data(_) | State::DataType(_)) => {
-                    if self.in_script() {
-                        self.feed_script(byte);
-                    }
-                }
-                _ => self.push(byte),
-            }
+    fn new(markup: Vec<u8>, text: Vec<u8>, embedded: Vec<DataUrl>) -> Machine {
+        Machine {
+            markup,
+            text,
+            embedded,
+            scripts: None,
+            shortfall: None,
+            script: None,
+            state: State::Text,
+            blank: false,
+            after_tag: true,
+            text_blank: false,
+            wide: Wide::default(),
+            value_wide: Wide::default(),
+            tag: Word::default(),
+            tag_is: Tag::Other,
+            end_of_code: Word::default(),
+            attribute: Word::default(),
+            value: Value::default(),
+            link: Vec::new(),
+            has_link: false,
+            number: 0,
+            name_start: 0,
+            name_in: Home::Text,
         }
     }
 
-    /// Takes a run of ordinary text at once, and returns its length.
-    fn plain_run(&mut self, bytes: &[u8]) -> usize {
-        // PERF: most bytes of a document are such.
-        let run = bytes.iter().take_while(|&&byte| is_plain(byte)).count();
-        if let Some(plain) = bytes.get(..run)
-            && run > 0
-        {
-            self.flush_wide();
-            self.write_blank();
-            let lower = |byte: &u8| byte.to_ascii_lowercase();
-            self.markup.extend(plain.iter().map(lower));
-            self.text.extend(plain.iter().map(lower));
-            self.text_blank = false;
+    fn push_chunk(&mut self, mut rest: &[u8]) {
+        while let Some((&byte, after)) = rest.split_first() {
+            let run = self.run(rest);
+            if run > 0 {
+                rest = rest.get(run..).unwrap_or_default();
+                continue;
+            }
+            rest = after;
+            self.push_any(byte);
         }
-        run
+    }
+
+    fn push_any(&mut self, byte: u8) {
+        match byte {
+            0 => {}
+            b'\r' if !matches!(self.state, State::Data(_) | State::DataType(_)) => {
+                if self.in_script() {
+                    self.feed_script(byte);
+                }
+            }
+            _ => self.push(byte),
+        }
+    }
+
+    /// Takes bytes at once that are treated alike and change nothing else, as many
+    /// as come first, and returns their number: what [`push_any`](Self::push_any)
+    /// does with each of them.
+    fn run(&mut self, bytes: &[u8]) -> usize {
+        // PERF: most bytes of a document are such.
+        let ends = match self.state {
+            State::Text if !self.has_link => ENDS_TEXT,
+            State::TagName | State::AttributeName => ENDS_NAME,
+            State::Unquoted if !self.value.is_empty() => ENDS_VALUE,
+            State::Quoted(_) => ENDS_VALUE,
+            State::Declaration => ENDS_DECLARATION,
+            State::Code if self.tag_is == Tag::Style => ENDS_STYLE,
+            _ => return 0,
+        };
+        let ends = |byte: u8| ENDS[usize::from(byte)] & ends != 0;
+        let run = bytes.iter().position(|&byte| ends(byte)).unwrap_or(bytes.len());
+        let run = bytes.get(..run).unwrap_or_default();
+        if run.is_empty() {
+            return 0;
+        }
+        let lower = run.iter().map(u8::to_ascii_lowercase);
+        match self.state {
+            State::Text => {
+                self.flush_wide();
+                self.write_blank();
+                self.markup.extend(lower.clone());
+                self.text.extend(lower);
+                self.text_blank = false;
+            }
+            State::TagName => {
+                self.tag.extend(run);
+                self.markup.extend(lower);
+            }
+            State::AttributeName => {
+                self.attribute.extend(run);
+                self.markup.extend(lower);
+            }
+            State::Unquoted | State::Quoted(_) => {
+                self.flush_wide_in_value();
+                self.markup.extend(lower);
+                self.value.extend(run);
+            }
+            State::Code => {
+                self.flush_wide();
+                self.markup.extend(lower);
+            }
+            // A declaration is left out.
+            _ => {}
+        }
+        run.len()
     }
 
     fn push(&mut self, byte: u8) {
@@ -929,6 +970,10 @@ impl Word {
         }
     }
 
+    fn extend(&mut self, bytes: &[u8]) {
+        bytes.iter().take(LONGEST_WORD).for_each(|&byte| self.push(byte));
+    }
+
     /// In small letters, and cut after the length of any name of interest.
     fn lower(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
@@ -1010,6 +1055,11 @@ impl Value {
         }
     }
 
+    fn extend(&mut self, bytes: &[u8]) {
+        let room = LONGEST_LINK.saturating_sub(self.bytes.len());
+        self.bytes.extend(bytes.iter().take(room));
+    }
+
     fn is_data(&self) -> bool {
         self.bytes == b"data"
     }
@@ -1072,14 +1122,51 @@ fn quote_or_lower(byte: u8) -> u8 {
     if byte == b'\'' { b'"' } else { byte.to_ascii_lowercase() }
 }
 
-fn is_space(byte: u8) -> bool {
+const fn is_space(byte: u8) -> bool {
     matches!(byte, 0x09..=0x0d | b' ')
 }
 
 /// Whether the byte is written as text to both views, whatever came before.
-fn is_plain(byte: u8) -> bool {
+const fn is_plain(byte: u8) -> bool {
     matches!(byte, b'!'..=b'%' | b'\''..=b';' | b'='..=0x7f)
 }
+
+/// What ends a run in the text, of a name, in a value and so on; a bit each.
+const ENDS_TEXT: u8 = 1;
+const ENDS_NAME: u8 = 2;
+const ENDS_VALUE: u8 = 4;
+const ENDS_DECLARATION: u8 = 8;
+const ENDS_STYLE: u8 = 16;
+
+/// For each byte the bits of what it ends.
+static ENDS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0u8;
+    loop {
+        let mut ends = 0;
+        if !is_plain(byte) {
+            ends |= ENDS_TEXT | ENDS_VALUE | ENDS_STYLE;
+        }
+        if is_space(byte) || matches!(byte, 0 | b'=' | b'>') {
+            ends |= ENDS_NAME;
+        }
+        if matches!(byte, b'"' | b'\'' | b':' | b'>') {
+            ends |= ENDS_VALUE;
+        }
+        if byte == b'>' {
+            ends |= ENDS_DECLARATION;
+        }
+        if byte == b'\'' {
+            ends |= ENDS_STYLE;
+        }
+        table[byte as usize] = ends;
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// Bytes between two looks at the budget.
 const CHUNK: usize = 64 << 10;
@@ -1089,3 +1176,58 @@ const LONGEST_WORD: usize = 8;
 
 /// Of a link, `notags` shows so many bytes.
 const LONGEST_LINK: usize = 1022;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs are a shortcut: byte by byte comes the same.
+    #[test]
+    fn runs_are_what_their_bytes_are() {
+        const PIECES: [&[u8]; 24] = [
+            b"<",
+            b">",
+            b"=",
+            b"\"",
+            b"'",
+            b"&amp;",
+            b"&",
+            b" ",
+            b"\r\n",
+            b"\0",
+            b"\x80\xff",
+            b"\x01",
+            b"Text",
+            b"<a HREF=",
+            b"<img src='",
+            b"data:",
+            b"x:Y",
+            b"<!-- ",
+            b"<style>",
+            b"</style>",
+            b"<script>",
+            b"</script>",
+            b"/",
+            b"&#65;",
+        ];
+        let mut random = 0x9e37_79b9_7f4a_7c15u64;
+        for _ in 0..20_000 {
+            let mut html = Vec::new();
+            for _ in 0..12 {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                html.extend_from_slice(PIECES[(random >> 20) as usize % PIECES.len()]);
+            }
+            let [mut runs, mut bytes] =
+                [0, 1].map(|_| Machine::new(Vec::new(), Vec::new(), Vec::new()));
+            runs.push_chunk(&html);
+            html.iter().for_each(|&byte| bytes.push_any(byte));
+            for machine in [&mut runs, &mut bytes] {
+                machine.finish();
+            }
+            let [a, b] = [runs, bytes].map(|m| (m.markup, m.text, m.embedded, m.scripts));
+            assert_eq!(a, b, "{}", html.escape_ascii());
+        }
+    }
+}

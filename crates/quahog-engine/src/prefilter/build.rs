@@ -2,7 +2,7 @@
 
 use super::anchored::Anchored;
 use super::probe::{AROUND, MAX_BITS, around, hash_long, hash_short, print_long, slot};
-use super::user::MAX_RUN;
+use super::user::{Near, PackedRun, Run};
 use super::{Entry, Filters, Grams, MAX_TEXTS, PAIR_WORDS, Prefilter, SigRef, Text, User};
 use crate::BuildError;
 use crate::literal::{self, fold};
@@ -17,8 +17,8 @@ const LONG: usize = 11;
 const SHORT: usize = 4;
 /// Literals are cut to this length.
 const MAX_TEXT: usize = literal::MAX_WEIGHED;
-/// Words of the largest filter: 2 MiB, about what a second cache holds.
-const MAX_FILTER: usize = 1 << (MAX_BITS - 1);
+/// Words of the largest filter: 1 MiB, about what a second cache holds.
+const MAX_FILTER: usize = 1 << (MAX_BITS - 2);
 
 /// What it costs to look for a literal, as places to look at for each byte of
 /// data: how often its grams stand there, and the share of its kind in what
@@ -103,7 +103,8 @@ impl<'n> PrefilterBuilder<'n> {
         self.needles.dedup();
         let count =
             |n: usize| u32::try_from(n).map_err(|_| BuildError::TooLarge(format!("{n} needles")));
-        let (mut texts, mut arena, mut users) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut texts, mut arena) = (Vec::new(), Vec::new());
+        let (mut runs, mut users) = (Vec::new(), Vec::new());
         let (mut long, mut short, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         let mut anchored = Vec::new();
         let mut crowd = Crowd::new();
@@ -129,21 +130,21 @@ impl<'n> PrefilterBuilder<'n> {
                 4..LONG => short.push(crowd.short(bytes, number)),
                 _ => long.extend(crowd.long(bytes, number, needle.rarest)),
             }
+            let first_run = count(runs.len())?;
+            count(users.len() + group.len())?;
+            let of_text = group.iter();
+            let of_text =
+                of_text.map(|&(_, needle, signature)| User { signature, place: needle.place });
+            add_runs(of_text, &needle.text, set, &mut runs, &mut users);
             let text = Text {
                 start: count(arena.len())?,
                 len: bytes.len() as u8, // cut above
                 nocase: needle.nocase,
-                first_user: count(users.len())?,
-                n_users: count(group.len())?,
+                first_run,
+                n_runs: count(runs.len())? - first_run,
             };
             texts.push(text.pack());
             arena.extend_from_slice(bytes);
-            let of_text = group.iter().map(|&(_, needle, signature)| User {
-                signature,
-                place: needle.place,
-                run: 1,
-            });
-            runs(of_text, set, &mut users);
         }
         pairs.sort_unstable();
         let mut filter = vec![0u64; if pairs.is_empty() { 0 } else { PAIR_WORDS }];
@@ -161,23 +162,31 @@ impl<'n> PrefilterBuilder<'n> {
             anchored: Anchored::new(anchored.into_iter()),
             texts: texts.into(),
             arena: arena.into(),
+            runs: runs.into(),
             users: users.into(),
         })
     }
 }
 
-/// Appends the users of a literal, those with the same surroundings together.
-fn runs(users: impl ExactSizeIterator<Item = User>, set: &SignatureSet, out: &mut Vec<[u32; 4]>) {
-    if users.len() == 1 {
-        out.extend(users.map(User::pack));
-        return;
-    }
+/// Appends the users of a literal, those with the same surroundings as a run.
+fn add_runs(
+    users: impl Iterator<Item = User>,
+    text: &[u8],
+    set: &SignatureSet,
+    runs: &mut Vec<PackedRun>,
+    all: &mut Vec<u32>,
+) {
     let mut users: Vec<_> = users.map(|user| (user.surroundings(set), user)).collect();
     // Stable: otherwise they stay in the order of their signatures.
     users.sort_by_key(|&(around, _)| around);
-    for alike in users.chunk_by(|(a, _), (b, _)| a == b).flat_map(|alike| alike.chunks(MAX_RUN)) {
-        let runs = std::iter::once(alike.len() as u8).chain(std::iter::repeat(1)); // 64 at most
-        out.extend(alike.iter().zip(runs).map(|(&(_, user), run)| User { run, ..user }.pack()));
+    for alike in users.chunk_by(|(a, _), (b, _)| a == b) {
+        let Some((around, User { place, .. })) = alike.first() else { continue };
+        // A text that was cut has other neighbours.
+        let around = around.as_ref().filter(|_| text.len() <= MAX_TEXT);
+        let near = around.map_or_else(Near::default, |around| Near::of(around, text));
+        // Sets hold less than 2^32 needles, which the caller saw.
+        runs.push(Run { first: all.len() as u32, place: *place, near }.pack());
+        all.extend(alike.iter().map(|(_, user)| user.signature.number()));
     }
 }
 
@@ -259,9 +268,10 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
     let bucket = |gram: &Gram| (gram.hash >> (32 - bits)) as usize;
     list.par_sort_unstable_by_key(|gram| gram.hash);
     let n_different = list.chunk_by(|a, b| a.hash == b.hash).count();
-    // Sixty-four bits and more for each gram, as far as the cache goes: then about
-    // one place of a thousand passes without cause.
-    let words = (2 * n_different).next_power_of_two().clamp(256, MAX_FILTER);
+    // Thirty-two bits and more for each gram, as far as the cache goes: then about
+    // three places of a thousand pass without cause, which costs less than a
+    // larger filter.
+    let words = n_different.next_power_of_two().clamp(256, MAX_FILTER);
     let mut filter = vec![0u32; words];
     let mut starts = vec![0u32; (1 << bits) + 1];
     for gram in &list {

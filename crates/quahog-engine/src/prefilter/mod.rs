@@ -16,8 +16,9 @@
 //!    long ones the same eleven bytes in and around it, so that data made of what
 //!    many needles share does not lead to all of them.
 //! 3. *text*: the whole literal, exactly or without case.
-//! 4. *check*: the caller's look at the elements around the literal, once for all
-//!    signatures in which these are the same. What failed here [`MAX_FAILS`]
+//! 4. *check*: four bytes on each side, as far as the pattern knows them, then the
+//!    caller's look at the elements around the literal, once for all signatures
+//!    in which these are the same. What failed here [`MAX_FAILS`]
 //!    times in a buffer is taken for good, so data made of one needle costs no
 //!    more than a bounded number of checks.
 //!
@@ -35,10 +36,12 @@ pub(crate) use build::{PrefilterBuilder, Rarest, expense, expense_of_anchored, r
 
 use crate::literal::{self, fold};
 use crate::meter::{Interrupted, Meter};
+use crate::plan::Place;
 use anchored::Anchored;
 pub use probe::Kernel;
 use probe::{Candidate, Probes};
 use quahog_sig::model::table::{Plain, Sections, Table};
+use user::{PackedRun, Run};
 pub(crate) use user::{SigRef, User};
 
 /// The needles of the signatures that one kind of layer needs.
@@ -58,8 +61,10 @@ pub(crate) struct Prefilter {
     texts: Table<[u32; 4]>,
     /// The bytes of the texts.
     arena: Table<u8>,
-    /// A [`User`] each.
-    users: Table<[u32; 4]>,
+    /// A [`Run`] each.
+    runs: Table<PackedRun>,
+    /// The users of all runs, a [`SigRef`] each.
+    users: Table<u32>,
 }
 
 /// What stands in front of the tables: which places are worth a look.
@@ -172,19 +177,19 @@ struct Text {
     start: u32,
     len: u8,
     nocase: bool,
-    first_user: u32,
-    n_users: u32,
+    first_run: u32,
+    n_runs: u32,
 }
 
 impl Text {
     fn pack(self) -> [u32; 4] {
         let form = u32::from(self.len) | u32::from(self.nocase) << 8;
-        [self.start, form, self.first_user, self.n_users]
+        [self.start, form, self.first_run, self.n_runs]
     }
 
-    fn unpack([start, form, first_user, n_users]: [u32; 4]) -> Text {
+    fn unpack([start, form, first_run, n_runs]: [u32; 4]) -> Text {
         let len = form as u8; // the lower eight bits
-        Text { start, len, nocase: form >> 8 & 1 == 1, first_user, n_users }
+        Text { start, len, nocase: form >> 8 & 1 == 1, first_run, n_runs }
     }
 }
 
@@ -192,12 +197,12 @@ impl Text {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) kernel: Kernel,
-    /// For the first user of each run how often it failed its check; [`LIVE`] once
-    /// it passed. For all users of each prefilter, so that it is found by number.
+    /// For each run of each prefilter how often it failed its check; [`LIVE`] once
+    /// it passed.
     states: Vec<u16>,
-    /// Where the users of each prefilter begin in `states`.
+    /// Where the runs of each prefilter begin in `states`.
     firsts: Vec<usize>,
-    /// The users whose state is not 0.
+    /// The runs whose state is not 0.
     touched: Vec<usize>,
     /// What the probes passed on.
     candidates: Vec<Candidate>,
@@ -208,8 +213,8 @@ const LIVE: u16 = u16::MAX;
 
 /// What the caller knows of the users of literals.
 pub(crate) trait Judge {
-    /// Whether a user of a segment may match this buffer at all.
-    fn applies(&self, segment: usize, user: &User) -> bool;
+    /// Whether a signature of a segment may match this buffer at all.
+    fn applies(&self, segment: usize, signature: SigRef) -> bool;
 
     /// Whether what stands around a literal fits, which begins at `at`; the same
     /// for all users that have the same surroundings.
@@ -282,13 +287,13 @@ impl Sieve<'_> {
     ) -> Result<Passed, Interrupted> {
         let Seen { kernel, states, firsts, touched, candidates } = seen;
         firsts.clear();
-        let mut n_users = 0;
+        let mut n_runs = 0;
         for segment in 0..self.n_segments {
-            firsts.push(n_users);
-            n_users += (self.prefilter)(segment).map_or(0, |prefilter| prefilter.users.len());
+            firsts.push(n_runs);
+            n_runs += (self.prefilter)(segment).map_or(0, |prefilter| prefilter.runs.len());
         }
-        if states.len() < n_users {
-            states.resize(n_users, 0);
+        if states.len() < n_runs {
+            states.resize(n_runs, 0);
         }
         let max_fails = MAX_FAILS + haystack.len() / FAIL_BYTES;
         let mut search = Search {
@@ -351,6 +356,7 @@ impl Prefilter {
             + self.anchored.memory()
             + size_of_val(&self.texts[..])
             + self.arena.len()
+            + size_of_val(&self.runs[..])
             + size_of_val(&self.users[..])
     }
 
@@ -362,6 +368,7 @@ impl Prefilter {
         self.anchored.sections(s)?;
         s.table(&mut self.texts)?;
         s.table(&mut self.arena)?;
+        s.table(&mut self.runs)?;
         s.table(&mut self.users)
     }
 
@@ -586,42 +593,53 @@ impl<'p> Search<'p, '_, '_> {
             return;
         }
         self.passed.texts += 1;
-        let first = text.first_user as usize;
-        let users = prefilter.users.get(first..).unwrap_or_default();
-        let mut users = users.get(..text.n_users as usize).unwrap_or(users);
-        let mut number = first + self.firsts.get(segment).copied().unwrap_or(0);
-        while let Some(&leader) = users.first() {
-            let leader = User::unpack(leader);
-            let (run, rest) = users.split_at(users.len().min(usize::from(leader.run)));
-            users = rest;
+        let first = text.first_run as usize;
+        let runs = prefilter.runs.get(first..).unwrap_or_default();
+        let states = first + self.firsts.get(segment).copied().unwrap_or(0);
+        for (at_run, number) in (0..text.n_runs as usize).zip(states..) {
+            let Some(&run) = runs.get(at_run) else { return };
             self.work += 4;
-            self.alike(segment, &leader, run, number, at);
-            number += run.len();
+            let run = Run::unpack(run);
+            if run.near.allows(self.haystack, at, len) {
+                let end = runs.get(at_run + 1).map_or(u32::MAX, |&next| Run::unpack(next).first);
+                let end = prefilter.users.len().min(end as usize);
+                let users = prefilter.users.get(run.first as usize..end).unwrap_or_default();
+                self.alike(segment, run.place, users, number, at);
+            }
         }
     }
 
-    /// Looks at users of a literal that have the same surroundings.
-    fn alike(&mut self, segment: usize, leader: &User, run: &[[u32; 4]], number: usize, at: usize) {
+    /// Looks at users of a literal that have the same surroundings; `place` is
+    /// that of the first one.
+    fn alike(
+        &mut self,
+        segment: usize,
+        place: Option<Place>,
+        users: &[u32],
+        number: usize,
+        at: usize,
+    ) {
         let Some(state) = self.states.get_mut(number) else { return };
+        let users = users.iter().map(|&user| SigRef::from_number(user));
+        let Some(signature) = users.clone().next() else { return };
         if *state == LIVE {
             return;
         }
-        let users = run.iter().map(|&user| User::unpack(user));
         if *state == 0 {
             self.touched.push(number);
-            if !users.clone().any(|user| self.judge.applies(segment, &user)) {
+            if !users.clone().any(|user| self.judge.applies(segment, user)) {
                 *state = LIVE;
                 return;
             }
         }
-        match self.judge.fit(segment, leader, at) {
+        match self.judge.fit(segment, &User { signature, place }, at) {
             Fit::Never => *state = LIVE,
             Fit::No if *state < self.max_fails => *state += 1,
             Fit::No | Fit::Yes => {
                 *state = LIVE;
-                for user in users.filter(|user| self.judge.applies(segment, user)) {
+                for user in users.filter(|&user| self.judge.applies(segment, user)) {
                     self.passed.signatures += 1;
-                    self.out.push((segment, user.signature));
+                    self.out.push((segment, user));
                 }
             }
         }

@@ -1,10 +1,11 @@
 //! Who has a literal, and what must stand around it.
 
 use quahog_sig::SignatureSet;
-use quahog_sig::body::Pattern;
+use quahog_sig::body::{CharClass, Element, Pattern};
 use quahog_sig::model::{Offset, Subsignature};
 
 use crate::plan::Place;
+use crate::verify;
 
 /// Which signature a needle belongs to.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -54,40 +55,9 @@ impl SigRef {
 pub(crate) struct User {
     pub(crate) signature: SigRef,
     pub(crate) place: Option<Place>,
-    /// For the first of some users of a literal that have the same
-    /// [surroundings](Surroundings): how many they are, it included.
-    pub(super) run: u8,
 }
 
-/// The most users in a run.
-pub(super) const MAX_RUN: usize = 1 << 6;
-
 impl User {
-    pub(super) fn pack(self) -> [u32; 4] {
-        let run = u32::from(self.run.saturating_sub(1)) << 2; // six bits
-        let Some(place) = self.place else { return [self.signature.0, run, 0, 0] };
-        let which = 1
-            | u32::from(place.second) << 1
-            | run
-            | u32::from(place.subsignature) << 8
-            | u32::from(place.part) << 16;
-        [self.signature.0, which, place.before.0, place.before.1]
-    }
-
-    pub(super) fn unpack([signature, which, min, max]: [u32; 4]) -> User {
-        let place = Place {
-            subsignature: (which >> 8) as u8, // these bits are its own
-            second: which >> 1 & 1 == 1,
-            part: (which >> 16) as u16, // the upper half
-            before: (min, max),
-        };
-        User {
-            signature: SigRef(signature),
-            place: (which & 1 == 1).then_some(place),
-            run: (which >> 2 & 0x3f) as u8 + 1,
-        }
-    }
-
     /// What must stand around the literal; `None` if nothing can be told of that.
     pub(crate) fn surroundings(self, set: &SignatureSet) -> Option<Surroundings<'_>> {
         let place = self.place?;
@@ -130,5 +100,195 @@ pub(crate) struct Surroundings<'s> {
 impl<'s> Surroundings<'s> {
     pub(crate) fn pattern(&self) -> Pattern<'s> {
         Pattern::new(self.code)
+    }
+}
+
+/// Users of a literal that have the same surroundings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    /// Where their signatures begin in the list of all; they end where those of
+    /// the next run begin.
+    pub(super) first: u32,
+    /// That of the first one.
+    pub(super) place: Option<Place>,
+    pub(super) near: Near,
+}
+
+/// A run as numbers.
+pub(super) type PackedRun = [u32; 8];
+
+impl Run {
+    pub(super) fn pack(self) -> PackedRun {
+        let Near { before, after } = self.near;
+        let (which, (min, max)) = self.place.map_or((0, (0, 0)), |place| {
+            let which = 1
+                | u32::from(place.second) << 1
+                | u32::from(place.subsignature) << 8
+                | u32::from(place.part) << 16;
+            (which, place.before)
+        });
+        [self.first, which, min, max, before.value, before.mask, after.value, after.mask]
+    }
+
+    pub(super) fn unpack([first, which, min, max, a, b, c, d]: PackedRun) -> Run {
+        let place = Place {
+            subsignature: (which >> 8) as u8, // these bits are its own
+            second: which >> 1 & 1 == 1,
+            part: (which >> 16) as u16, // the upper half
+            before: (min, max),
+        };
+        let near = Near { before: Four { value: a, mask: b }, after: Four { value: c, mask: d } };
+        Run { first, place: (which & 1 == 1).then_some(place), near }
+    }
+}
+
+/// What is known of the four bytes before a literal and of the four behind it: a
+/// look at them that costs next to nothing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Near {
+    before: Four,
+    after: Four,
+}
+
+/// Bits of four bytes that must be so.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Four {
+    value: u32,
+    mask: u32,
+}
+
+impl Four {
+    /// Four bytes, each with the bits of it that matter; what is beyond the list
+    /// does not.
+    fn of(bytes: impl Iterator<Item = (u8, u8)>) -> Four {
+        let (mut value, mut mask) = ([0; 4], [0; 4]);
+        for (at, (byte, bits)) in bytes.take(4).enumerate() {
+            (value[at], mask[at]) = (byte & bits, bits);
+        }
+        Four { value: u32::from_le_bytes(value), mask: u32::from_le_bytes(mask) }
+    }
+
+    fn allows(self, bytes: Option<&[u8; 4]>) -> bool {
+        // Where there are not as many bytes, others look.
+        bytes.is_none_or(|&bytes| u32::from_le_bytes(bytes) & self.mask == self.value)
+    }
+}
+
+impl Near {
+    /// What stands around a literal in a pattern.
+    pub(super) fn of(around: &Surroundings<'_>, text: &[u8]) -> Near {
+        let (number, place) = around.part;
+        let pattern = around.pattern();
+        let Some(part) = pattern.parts().nth(number) else { return Near::default() };
+        let mut elements = part.elements();
+        let (mut known, mut passed) = (Vec::new(), (0u32, 0u32));
+        for element in elements.by_ref() {
+            if passed == place && element == Element::Literal(text) {
+                let mut after = Vec::new();
+                // Behind a cut the end of the buffer may stand.
+                while after.len() < 4
+                    && let Some(element) = elements.next()
+                    && extend(&mut after, element, pattern.nocase())
+                {}
+                let first = known.len().saturating_sub(4);
+                let missing = std::iter::repeat_n((0, 0), 4 - (known.len() - first));
+                let before = missing.chain(known.drain(first..));
+                return Near { before: Four::of(before), after: Four::of(after.into_iter()) };
+            }
+            if !extend(&mut known, element, pattern.nocase()) {
+                known.clear();
+            }
+            let (min, max) = verify::lengths(element);
+            let add = |sum: u32, n: usize| sum.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+            passed = (add(passed.0, min), add(passed.1, max));
+        }
+        Near::default()
+    }
+
+    /// Whether the literal of `len` bytes at `at` may stand in a match.
+    pub(super) fn allows(self, haystack: &[u8], at: usize, len: usize) -> bool {
+        let before = at.checked_sub(4).and_then(|from| haystack.get(from..at)?.first_chunk());
+        let after = haystack.get(at + len..).and_then(|rest| rest.first_chunk());
+        self.before.allows(before) && self.after.allows(after)
+    }
+}
+
+/// Appends what an element says of each of its bytes, of no more than four where
+/// it takes any; `false` if it may take more or fewer, or the end of the buffer may
+/// take its place.
+fn extend(known: &mut Vec<(u8, u8)>, element: Element<'_>, nocase: bool) -> bool {
+    let common = |bytes: &mut dyn Iterator<Item = u8>| {
+        let Some(first) = bytes.next() else { return (0, 0) };
+        (first, bytes.fold(0xff, |mask, byte| mask & !(byte ^ first)))
+    };
+    match element {
+        Element::Literal(text) => known.extend(text.iter().map(|&byte| {
+            let letter = nocase && byte.is_ascii_alphabetic();
+            (byte, if letter { !0x20 } else { 0xff })
+        })),
+        Element::Skip(count) => known.extend(std::iter::repeat_n((0, 0), count.min(4) as usize)),
+        Element::High(value) => known.push((value, 0xf0)),
+        Element::Low(value) => known.push((value, 0x0f)),
+        Element::Set { bytes, negated: false } => known.push(common(&mut bytes.iter().copied())),
+        Element::Set { negated: true, .. } => known.push((0, 0)),
+        Element::Fixed(strings) => {
+            let at =
+                |at: usize| strings.strings().filter_map(move |string| string.get(at).copied());
+            known.extend((0..strings.len).map(|place| match strings.negated {
+                true => (0, 0),
+                false => common(&mut at(place)),
+            }));
+        }
+        Element::Class { class: CharClass::Line, negated: false }
+        | Element::Branches(_)
+        | Element::Cut { .. } => return false,
+        Element::Class { .. } => known.push((0, 0)),
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quahog_sig::body::{Rules, parse};
+
+    /// Whether the bytes around `xyz` are let through, for a pattern with it.
+    fn allows(pattern: &str, nocase: bool, haystack: &[u8]) -> bool {
+        let mut code = Vec::new();
+        let rules = Rules { nocase, ..Rules::default() };
+        parse(pattern.as_bytes()).unwrap().compile(&rules, &mut code).unwrap();
+        let part = Pattern::new(&code).parts().next().unwrap();
+        let mut before = (0, 0);
+        for element in part.elements().take_while(|&e| e != Element::Literal(b"xyz")) {
+            let (min, max) = verify::lengths(element);
+            before = (before.0 + min as u32, before.1 + max as u32);
+        }
+        let around = Surroundings { code: &code, offset: Offset::ANY, part: (0, before) };
+        let at = memchr::memmem::find(haystack, b"xyz").unwrap();
+        Near::of(&around, b"xyz").allows(haystack, at, 3)
+    }
+
+    #[test]
+    fn the_bytes_beside_a_literal_rule_it_out() {
+        let exact = |pattern: &str, haystack: &[u8]| allows(pattern, false, haystack);
+        assert!(exact("6162??78797a??63", b"..ab.xyz.c.."));
+        assert!(!exact("6162??78797a??63", b"..aB.xyz.c.."));
+        assert!(!exact("6162??78797a??63", b"..ab.xyz.d.."));
+        assert!(exact("(61|62)78797a6?", b"...bxyzo..."));
+        assert!(!exact("(61|62)78797a6?", b"...qxyzo..."));
+        assert!(!exact("(61|62)78797a6?", b"...bxyzp..."));
+        assert!(exact("(6161|6262)!(63)78797a", b"..aacxyz....."), "a negation says nothing");
+        assert!(!exact("(6161|6262)!(63)78797a", b"..aqcxyz....."));
+        // Other lengths, other parts, and the ends of the buffer.
+        assert!(exact("(6161|62)78797a{1-3}6364", b"....xyz...."));
+        assert!(exact("6162??78797a??63", b".xyz..."));
+        assert!(exact("6162??78797a??63", b"ab.xyz."));
+    }
+
+    #[test]
+    fn case_matters_only_where_it_should() {
+        assert!(allows("61625b??78797a", true, b"..AB[.xyz...."));
+        assert!(!allows("61625b??78797a", true, b"..AB{.xyz...."));
+        assert!(!allows("61625b??78797a", false, b"..AB[.xyz...."));
     }
 }
