@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options, console: &mut Console) -> anyhow::Result<Ex
     };
     let Loaded { database, report, .. } = loaded;
     console.begin("compiling signatures");
-    let segment = database.compile();
+    let segment = database.compile_telling(&console.tell());
     console.end();
     let segment = segment?;
     let n_signatures = segment.signatures().len();

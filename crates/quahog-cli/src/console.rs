@@ -10,6 +10,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use quahog::sig::progress::{Progress, Stage};
 
 /// Where lines go.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Console {
             return;
         }
         self.progress = ProgressBar::new_spinner();
-        let template = format!("{{spinner}} {what} ({{elapsed}})");
+        let template = format!("{{spinner}} {what}{{msg}} ({{elapsed}})");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             self.progress.set_style(style);
         }
@@ -52,6 +53,20 @@ impl Console {
     /// One more piece of the work is done.
     pub(crate) fn advance(&self) {
         self.progress.inc(1);
+    }
+
+    /// Shows how far a load is.
+    pub(crate) fn tell(&self) -> impl Fn(Progress) + Sync + use<> {
+        let bar = self.progress.clone();
+        move |Progress { stage, done, total, .. }| {
+            let doing = match stage {
+                Stage::Planning => " (planning)",
+                Stage::Indexing => " (indexing)",
+                _ => "",
+            };
+            let percent = (done * 100).checked_div(total).unwrap_or(100);
+            bar.set_message(format!("{doing}: {percent} %"));
+        }
     }
 
     /// The work is done.

@@ -180,7 +180,7 @@ pub(crate) fn load(
         .anchors(anchors)
         .fips(options.fips_limits)
         .remembered(versions.clone());
-    let (database, report) = Database::load(&config)?;
+    let (database, report) = Database::load_telling(&config, &console.tell())?;
     Ok(Loaded { database, report, versions })
 }
 
@@ -215,7 +215,10 @@ pub(crate) fn engine(
         return Ok(None);
     };
     console.begin("compiling signatures");
-    let engine = loaded.database.compile().and_then(|s| Engine::from_segments(vec![Arc::new(s)]));
+    let engine = loaded
+        .database
+        .compile_telling(&console.tell())
+        .and_then(|s| Engine::from_segments(vec![Arc::new(s)]));
     console.end();
     Ok(Some((engine?, refused)))
 }

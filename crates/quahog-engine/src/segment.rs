@@ -11,6 +11,7 @@ use quahog_sig::SignatureSet;
 use quahog_sig::model::table::{Sections, Table};
 use quahog_sig::model::{Base, HashedPart, Target};
 use quahog_sig::pace;
+use quahog_sig::progress::{self, Stage, Steps, Tell};
 use rayon::prelude::*;
 
 use crate::digest::HashIndexes;
@@ -103,13 +104,23 @@ impl Segment {
     ///
     /// The tables would be too large.
     pub fn new(set: SignatureSet) -> Result<Segment, BuildError> {
+        Segment::telling(set, progress::SILENT)
+    }
+
+    /// As [`new`](Self::new), and tells how far it is. Hashes are indexed beside
+    /// the stages that it tells of.
+    ///
+    /// # Errors
+    ///
+    /// The tables would be too large.
+    pub fn telling(set: SignatureSet, tell: Tell<'_>) -> Result<Segment, BuildError> {
         let hashes = || {
             let files = || HashIndexes::new(|kind| set.hashes(kind));
             let parts = |part| HashIndexes::new(|kind| set.part_hashes(part, kind));
             rayon::join(files, || HashedPart::ALL.map(parts))
         };
         let ((digest, (hashes, parts)), groups) =
-            rayon::join(|| rayon::join(|| set.digest(), hashes), || groups(&set));
+            rayon::join(|| rayon::join(|| set.digest(), hashes), || groups(&set, tell));
         let mut macros = Vec::new();
         for (index, body) in set.bodies().enumerate() {
             if let Base::Macro(group) = body.offset.base {
@@ -188,12 +199,21 @@ fn macro_key(target: Target, group: u8) -> u32 {
 }
 
 /// What each kind of layer is searched for.
-fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildError> {
+fn groups(
+    set: &SignatureSet,
+    tell: Tell<'_>,
+) -> Result<[Option<Group>; Target::COUNT], BuildError> {
+    let planning =
+        Steps::begin(tell, Stage::Planning, (set.bodies().len() + set.logicals().len()) as u64);
+    let step = || {
+        pace::point();
+        planning.add(1);
+    };
     let bodies: Vec<_> = set
         .bodies()
         .collect::<Vec<_>>()
         .into_par_iter()
-        .inspect(|_| pace::point())
+        .inspect(|_| step())
         // A member of a macro group never alerts alone.
         .map(|body| match body.offset.base {
             Base::Macro(_) => (body.target, Planned::Never),
@@ -204,10 +224,28 @@ fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildErr
         .logicals()
         .collect::<Vec<_>>()
         .into_par_iter()
-        .inspect(|_| pace::point())
+        .inspect(|_| step())
         .map(|logical| (logical.block.target, plan::of_logical(logical)))
         .collect();
     let rules: Vec<_> = yara::triggers(set).into_iter().map(Planned::needles).collect();
+    let own = |target: Target| {
+        target == Target::ANY
+            || bodies.iter().any(|b| b.0 == target)
+            || logicals.iter().any(|l| l.0 == target)
+    };
+    let targets = (0..Target::COUNT as u32).filter_map(Target::new).filter(|&target| own(target));
+    let n_groups = targets.count();
+    // Rules are for layers of every kind; private ones only for others.
+    let shown = |index: usize| set.yara_rule(index).is_some_and(|rule| !rule.private);
+    let rules = rules.iter().enumerate().filter(|(index, _)| shown(*index));
+    let needles = |planned: &Planned, target: Target| match planned {
+        Planned::With { needles, .. } if target == Target::ANY => needles.len() * n_groups,
+        Planned::With { needles, .. } => needles.len(),
+        _ => 0,
+    };
+    let all = bodies.iter().chain(&logicals).map(|(target, planned)| needles(planned, *target));
+    let all = all.chain(rules.clone().map(|(_, planned)| needles(planned, Target::ANY)));
+    let indexing = Steps::begin(tell, Stage::Indexing, all.sum::<usize>() as u64);
     let group = |target: Target| {
         let mut builder = PrefilterBuilder::default();
         let mut always = Vec::new();
@@ -215,13 +253,10 @@ fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildErr
         let here = |other: Target| other == target || other == Target::ANY;
         let bodies = bodies.iter().enumerate().filter(|(_, (other, _))| here(*other));
         let logicals = logicals.iter().enumerate().filter(|(_, (other, _))| here(*other));
-        // Rules are for layers of every kind; private ones only for others.
-        let shown = |index: usize| set.yara_rule(index).is_some_and(|rule| !rule.private);
-        let rules = rules.iter().enumerate().filter(|(index, _)| shown(*index));
         let all = bodies
             .map(|(index, (_, planned))| (planned, SigRef::body(index)))
             .chain(logicals.map(|(index, (_, planned))| (planned, SigRef::logical(index))))
-            .chain(rules.map(|(index, planned)| (planned, SigRef::yara(index))));
+            .chain(rules.clone().map(|(index, planned)| (planned, SigRef::yara(index))));
         for (planned, signature) in all {
             pace::point();
             match planned {
@@ -239,13 +274,8 @@ fn groups(set: &SignatureSet) -> Result<[Option<Group>; Target::COUNT], BuildErr
             }
         }
         pictures.sort_unstable();
-        let prefilter = builder.build(set)?;
+        let prefilter = builder.build(set, &indexing)?;
         Ok(Group { prefilter, always: always.into(), pictures: pictures.into() })
-    };
-    let own = |target: Target| {
-        target == Target::ANY
-            || bodies.iter().any(|b| b.0 == target)
-            || logicals.iter().any(|l| l.0 == target)
     };
     let groups = (0..Target::COUNT as u32)
         .into_par_iter()

@@ -34,6 +34,7 @@ pub mod ere;
 pub mod ioc;
 pub mod model;
 pub mod pace;
+pub mod progress;
 pub mod regex;
 
 mod capability;

@@ -8,6 +8,7 @@ use crate::BuildError;
 use crate::literal::{self, fold};
 use crate::plan::Needle;
 use quahog_sig::model::table::Table;
+use quahog_sig::progress::Steps;
 use quahog_sig::{SignatureSet, pace};
 use rayon::prelude::*;
 
@@ -88,19 +89,26 @@ impl<'n> PrefilterBuilder<'n> {
         self.needles.push((u64::from_be_bytes(first), needle, signature));
     }
 
-    /// Builds the tables; the signatures are those of `set`.
+    /// Builds the tables; the signatures are those of `set`, and each needle is a
+    /// step.
     ///
     /// # Errors
     ///
     /// They would have more than 2^32 entries.
-    pub(crate) fn build(mut self, set: &SignatureSet) -> Result<Prefilter, BuildError> {
+    pub(crate) fn build(
+        mut self,
+        set: &SignatureSet,
+        steps: &Steps<'_>,
+    ) -> Result<Prefilter, BuildError> {
         self.needles.par_sort_unstable_by(|(first, a, x), (second, b, y)| {
             first.cmp(second).then_with(|| {
                 (&a.text, a.nocase, a.anchor, x, a.place)
                     .cmp(&(&b.text, b.nocase, b.anchor, y, b.place))
             })
         });
+        let n_needles = self.needles.len();
         self.needles.dedup();
+        steps.add((n_needles - self.needles.len()) as u64);
         let count =
             |n: usize| u32::try_from(n).map_err(|_| BuildError::TooLarge(format!("{n} needles")));
         let (mut texts, mut arena) = (Vec::new(), Vec::new());
@@ -112,6 +120,7 @@ impl<'n> PrefilterBuilder<'n> {
             (&a.text, a.nocase, a.anchor) == (&b.text, b.nocase, b.anchor)
         }) {
             pace::point();
+            steps.add(group.len() as u64);
             let Some((_, needle, _)) = group.first() else { continue };
             let bytes = &needle.text[..needle.text.len().min(MAX_TEXT)];
             let number = count(texts.len())?;

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use quahog_cvd::{Cvd, Kind, Rule, Trust, VerifiedCvd, detached};
 use quahog_sig::ast::Ignore;
+use quahog_sig::progress::{Stage, Steps, Tell};
 use quahog_sig::{
     Diagnostic, ErrorKind, Format, Grammar, IgnoreList, Line, Lines, SetBuilder, Severity,
     SignatureSet, ioc,
@@ -36,6 +37,14 @@ pub(super) struct Text {
     pub(super) confinement: Confinement,
 }
 
+impl Text {
+    /// Its bytes, wherever they are.
+    fn len(&self) -> u64 {
+        let file = self.later.as_ref().and_then(|file| file.metadata().ok());
+        file.map_or(self.bytes.len() as u64, |data| data.len())
+    }
+}
+
 /// A file on its way.
 #[derive(Clone)]
 pub(super) struct Source {
@@ -58,7 +67,10 @@ pub(super) struct Container {
     version: u32,
 }
 
-pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadError> {
+pub(super) fn load(
+    config: &Config,
+    tell: Tell<'_>,
+) -> Result<(SignatureSet, LoadReport), LoadError> {
     let mut sources = Vec::new();
     for path in &config.paths {
         let io = |error| LoadError::Io { path: path.clone(), error };
@@ -84,7 +96,7 @@ pub(super) fn load(config: &Config) -> Result<(SignatureSet, LoadReport), LoadEr
     loop {
         // Without thresholds each text goes when it was read.
         let again = config.enforced.then(|| sources.clone());
-        let (signatures, mut report, any_text) = admit_all(config, sources)?;
+        let (signatures, mut report, any_text) = admit_all(config, sources, tell)?;
         sources = again.unwrap_or_default();
         let mut any_broken = false;
         for (source, file) in sources.iter_mut().zip(&report.files) {
@@ -131,7 +143,10 @@ impl Source {
 fn admit_all(
     config: &Config,
     sources: Vec<Source>,
+    tell: Tell<'_>,
 ) -> Result<(SignatureSet, LoadReport, bool), LoadError> {
+    let texts = sources.iter().flat_map(|source| &source.texts);
+    let steps = Steps::begin(tell, Stage::Reading, texts.map(Text::len).sum());
     let mut ignore = IgnoreList::default();
     let ignores = |text: &&Text| text.format.is_some_and(|f| f.grammar() == Grammar::Ignore);
     for source in &sources {
@@ -163,9 +178,14 @@ fn admit_all(
         for text in source.texts {
             any_text |= text.format.is_some();
             let counts = match &text.later {
-                None => admit(config, &text, source.official, &mut builder, &mut report)?,
+                None => {
+                    let counts = admit(config, &text, source.official, &mut builder, &mut report)?;
+                    steps.add(text.len());
+                    counts
+                }
                 Some(large) => {
-                    let counts = admit_large(config, &text, large, &mut builder, &mut report);
+                    let counts =
+                        admit_large(config, &text, large, &steps, &mut builder, &mut report);
                     // What was admitted of it cannot be taken back.
                     let path = || file.path.clone();
                     counts.map_err(|error| LoadError::Io { path: path(), error })?
@@ -540,6 +560,7 @@ fn admit_large(
     config: &Config,
     text: &Text,
     file: &File,
+    steps: &Steps<'_>,
     builder: &mut SetBuilder,
     report: &mut LoadReport,
 ) -> std::io::Result<Counts> {
@@ -554,6 +575,7 @@ fn admit_large(
             report.tell(Event::ByteOrderMark { source: text.name.clone() });
         }
         counts.add(&admit_pieces(config, text, format, lines, builder, report));
+        steps.add(block.len() as u64);
     })?;
     Ok(counts)
 }

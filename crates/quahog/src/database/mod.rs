@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use quahog_cvd::TrustStore;
 use quahog_cvd::detached::Anchors;
 use quahog_engine::{BuildError, Segment};
+use quahog_sig::progress::{self, Tell};
 use quahog_sig::{Format, Lines, Programs, PuaFilter, SetBuilder, SignatureSet};
 
 pub(crate) use files::open_quietly;
@@ -217,7 +218,21 @@ impl Database {
     /// refuse. What was wrong with single files and lines otherwise stands in the
     /// report.
     pub fn load(config: &Config) -> Result<(Database, LoadReport), LoadError> {
-        let (signatures, report) = load::load(config)?;
+        Database::load_telling(config, progress::SILENT)
+    }
+
+    /// As [`load`](Self::load), and tells how far the reading is: after each text,
+    /// and of a large loose one now and then. It begins anew where a file is refused
+    /// for its lines.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_telling(
+        config: &Config,
+        tell: Tell<'_>,
+    ) -> Result<(Database, LoadReport), LoadError> {
+        let (signatures, report) = load::load(config, tell)?;
         Ok((Database { signatures }, report))
     }
 
@@ -249,6 +264,15 @@ impl Database {
         Segment::new(self.signatures)
     }
 
+    /// As [`compile`](Self::compile), and tells how far it is.
+    ///
+    /// # Errors
+    ///
+    /// The tables would be too large.
+    pub fn compile_telling(self, tell: Tell<'_>) -> Result<Segment, BuildError> {
+        Segment::telling(self.signatures, tell)
+    }
+
     /// The signatures, to be compiled.
     pub fn into_signatures(self) -> SignatureSet {
         self.signatures
@@ -264,6 +288,7 @@ const DEMONSTRATION: &[(&str, Format, &[u8])] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quahog_sig::progress::Stage;
 
     #[test]
     fn every_line_of_the_demonstration_is_read() {
@@ -273,5 +298,27 @@ mod tests {
             .filter(|line| !line.is_comment())
             .count();
         assert_eq!(Database::demonstration().signatures().len(), lines);
+    }
+
+    /// Each stage is told from its start to its end, one after the other.
+    #[test]
+    fn a_load_tells_how_far_it_is() {
+        let folder = std::env::temp_dir().join(format!("quahog-told-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("a.ndb"), "A:0:*:414243\nB:1:*:44454647\n").unwrap();
+        std::fs::write(folder.join("b.ldb"), "C;Target:0;0&1;414243;61626364\n").unwrap();
+        let told = std::sync::Mutex::new(Vec::new());
+        let tell = |progress| told.lock().unwrap().push(progress);
+        let (database, _) = Database::load_telling(&Config::new([&folder]), &tell).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        database.compile_telling(&tell).unwrap();
+        let told = told.into_inner().unwrap();
+        for (stage, total) in [(Stage::Reading, 59), (Stage::Planning, 3), (Stage::Indexing, 4)] {
+            let of_stage: Vec<_> = told.iter().filter(|told| told.stage == stage).collect();
+            assert!(of_stage.iter().all(|told| told.total == total), "{of_stage:?}");
+            assert_eq!(of_stage.first().map(|told| told.done), Some(0));
+            assert_eq!(of_stage.iter().map(|told| told.done).max(), Some(total));
+        }
+        assert!(told.is_sorted_by_key(|told| told.stage));
     }
 }
