@@ -88,6 +88,39 @@ fn mail(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Many signatures that begin alike: regular expressions that ask for the same
+/// bytes, and families that share a pattern whose literal is a frequent one. The
+/// time goes with what a view holds, not with how many they are.
+fn families(criterion: &mut Criterion) {
+    let mut numbers = Numbers::new(11);
+    let noise = (0..100_000).map(|_| numbers.below(256) as u8);
+    let packed = b"PK".iter().copied().chain(noise).collect::<Vec<_>>();
+    let text = prose(&mut Numbers::new(12), 100_000).into_bytes();
+    let expression = |n: usize| {
+        format!(
+            "Bench.Expression-{n};Engine:81-255,Target:0;1;0:504b;0/(DHL|FedEx){n}.{{0,99}}[.]exe/\n"
+        )
+    };
+    let shared =
+        |n: usize| format!("Bench.Shared-{n};Engine:51-255,Target:0;0>250;(71|7a){{2}}696e766f\n");
+    let mut group = criterion.benchmark_group("families");
+    for (name, view, line) in [
+        ("expressions", &packed, &expression as &dyn Fn(usize) -> String),
+        ("shared", &text, &shared),
+    ] {
+        for count in [4, 40, 400] {
+            let lines: String = (0..count).map(line).collect();
+            let live = Live::new(Engine::new(parse(&[(Format::Ldb, &lines)])).expect("an engine"));
+            let mut scanner = live.scanner();
+            group.throughput(Throughput::Bytes(view.len() as u64));
+            group.bench_function(BenchmarkId::new(name, count), |b| {
+                b.iter(|| assert!(scanner.scan(black_box(view)).detections().is_empty()));
+            });
+        }
+    }
+    group.finish();
+}
+
 /// Hostile data beside harmless data of the same length.
 fn adversarial(criterion: &mut Criterion) {
     const LEN: usize = 1 << 20;
@@ -167,5 +200,5 @@ fn zipped(member: &[u8]) -> Vec<u8> {
     zip
 }
 
-criterion_group!(benches, tiny_object, hash_lookup, mail, adversarial);
+criterion_group!(benches, tiny_object, hash_lookup, mail, families, adversarial);
 criterion_main!(benches);

@@ -313,7 +313,7 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
         database.compile_telling(&tell).unwrap();
         let told = told.into_inner().unwrap();
-        for (stage, total) in [(Stage::Reading, 59), (Stage::Planning, 3), (Stage::Indexing, 4)] {
+        for (stage, total) in [(Stage::Reading, 59), (Stage::Planning, 3), (Stage::Indexing, 5)] {
             let of_stage: Vec<_> = told.iter().filter(|told| told.stage == stage).collect();
             assert!(of_stage.iter().all(|told| told.total == total), "{of_stage:?}");
             assert_eq!(of_stage.first().map(|told| told.done), Some(0));
