@@ -21,6 +21,7 @@ replay! {
     logic "../../../../fuzz/bodies/logic.rs"
     regex "../../../../fuzz/bodies/regex.rs"
     sig_line "../../../../fuzz/bodies/sig_line.rs"
+    text_views "../../../../fuzz/bodies/text_views.rs"
     yara "../../../../fuzz/bodies/yara.rs"
 }
 
