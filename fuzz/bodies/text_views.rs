@@ -5,7 +5,7 @@ use quahog_content::text::html::{self, HtmlViews};
 use quahog_content::text::plain::{self, Normalizer};
 use quahog_content::{Budget, Limits};
 
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let Some((&cut, text)) = data.split_first() else { return };
 
     let mut whole = Vec::new();
