@@ -84,11 +84,16 @@ impl Required {
         texts.sort_unstable_by_key(Vec::len);
         let mut list: Vec<Vec<u8>> = Vec::new();
         for text in texts {
+            // What is as short may stand anywhere; and a list of very many is not
+            // compared with itself.
+            if text.len() < 2 || list.len() > MAX_LIST {
+                return;
+            }
             if !list.iter().any(|other| memmem::find(&text, other).is_some()) {
                 list.push(text);
             }
         }
-        if list.len() <= MAX_LIST && list.iter().all(|text| text.len() >= 2) && !list.is_empty() {
+        if (1..=MAX_LIST).contains(&list.len()) {
             self.lists.push(list);
         }
     }
@@ -251,6 +256,9 @@ mod tests {
         assert_eq!(required("(ab|c.)"), [""; 0]);
         assert_eq!(required("(ab){3}"), ["ab"]);
         assert_eq!(required("("), [""; 0]);
+        let many = |n: u32| (100..100 + n).map(|n| format!("{n}.")).collect::<Vec<_>>().join("|");
+        assert_eq!(required(&many(16)).len(), 1);
+        assert_eq!(required(&many(17)), [""; 0]);
     }
 
     #[test]
