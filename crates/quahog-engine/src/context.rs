@@ -1,14 +1,14 @@
 //! What the engine knows of a buffer beside its bytes.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
-use md5::{Digest, Md5};
 use quahog_sig::model::{DigestKind, FileType, Target};
 use sha1::Sha1;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::exe::Headers;
 use crate::icon::{self, Icons};
+use crate::md5::Progress;
 
 /// A buffer in the nesting, with the layers around it.
 ///
@@ -23,6 +23,8 @@ pub struct Layer<'a> {
     without_parts: bool,
     without_signers: bool,
     md5: OnceCell<[u8; 16]>,
+    /// How far the MD5 is, until it is asked for.
+    md5_so_far: Cell<Progress>,
     sha1: OnceCell<[u8; 20]>,
     sha256: OnceCell<[u8; 32]>,
     headers: OnceCell<Headers>,
@@ -63,6 +65,7 @@ impl<'a> Layer<'a> {
             without_parts: false,
             without_signers: false,
             md5: OnceCell::new(),
+            md5_so_far: Cell::default(),
             sha1: OnceCell::new(),
             sha256: OnceCell::new(),
             headers: OnceCell::new(),
@@ -162,16 +165,54 @@ impl<'a> Layer<'a> {
         }
     }
 
+    /// As [`digest`](Self::digest), of MD5. Those of the layers around it that
+    /// are `wanted` get on at the same time, as [`md5_of_part`](Self::md5_of_part)
+    /// says.
+    pub(crate) fn md5(&self, wanted: impl Fn(&Layer<'_>) -> bool) -> &[u8; 16] {
+        self.md5.get_or_init(|| {
+            let around = self.chain().skip(1).filter(|layer| wanted(layer));
+            beside(self.md5_so_far.get(), self.bytes, around)
+        })
+    }
+
+    /// The MD5 of some of its bytes; the MD5 of the layer itself and of those
+    /// around it, if they are `wanted`, get on at the same time.
+    pub(crate) fn md5_of_part(
+        &self,
+        bytes: &[u8],
+        wanted: impl Fn(&Layer<'_>) -> bool,
+    ) -> [u8; 16] {
+        beside(Progress::default(), bytes, self.chain().filter(|layer| wanted(layer)))
+    }
+
     /// A digest of its bytes.
     ///
     /// Costs time linear in the bytes when first asked for.
     pub fn digest(&self, kind: DigestKind) -> &[u8] {
         match kind {
-            DigestKind::Md5 => self.md5.get_or_init(|| Md5::digest(self.bytes).into()),
+            DigestKind::Md5 => self.md5.get_or_init(|| self.md5_so_far.get().finish(self.bytes)),
             DigestKind::Sha1 => self.sha1.get_or_init(|| Sha1::digest(self.bytes).into()),
             DigestKind::Sha256 => self.sha256.get_or_init(|| Sha256::digest(self.bytes).into()),
         }
     }
+}
+
+/// Finishes the MD5 of some bytes, and takes those of layers that will be asked
+/// for theirs along.
+fn beside<'l>(
+    mut progress: Progress,
+    bytes: &[u8],
+    layers: impl Iterator<Item = &'l Layer<'l>>,
+) -> [u8; 16] {
+    for layer in layers.filter(|layer| !layer.is_view && layer.md5.get().is_none()) {
+        if progress.is_at_end(bytes) {
+            break;
+        }
+        let mut other = layer.md5_so_far.get();
+        progress.beside(bytes, &mut other, layer.bytes);
+        layer.md5_so_far.set(other);
+    }
+    progress.finish(bytes)
 }
 
 /// What a container says of a part, before the part is looked at.

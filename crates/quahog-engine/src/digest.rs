@@ -4,12 +4,13 @@
 //! size. The tables here index the columns of the signature set: 5 bytes for
 //! each hash.
 
-use md5::Md5;
 use quahog_sig::model::table::{Sections, Table};
 use quahog_sig::model::{DigestKind, HashColumns};
 use rayon::prelude::*;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
+
+use crate::md5;
 
 /// An index over hash columns.
 #[derive(Clone, Debug, Default)]
@@ -141,7 +142,7 @@ impl HashIndexes {
 pub(crate) fn digest_of(kind: DigestKind, bytes: &[u8]) -> [u8; 32] {
     let mut digest = [0; 32];
     match kind {
-        DigestKind::Md5 => digest[..16].copy_from_slice(&Md5::digest(bytes)),
+        DigestKind::Md5 => digest[..16].copy_from_slice(&md5::digest(bytes)),
         DigestKind::Sha1 => digest[..20].copy_from_slice(&Sha1::digest(bytes)),
         DigestKind::Sha256 => digest.copy_from_slice(&Sha256::digest(bytes)),
     }

@@ -634,7 +634,11 @@ impl Scan<'_, '_> {
             }
             self.meter.tick(bytes.len() as u64)?;
             let columns = self.segment.tables.set.hashes(kind);
-            let rows = index.find(columns, self.layer.digest(kind), bytes.len());
+            let digest = match kind {
+                DigestKind::Md5 => self.layer.md5(|around| index.may_hold(around.bytes().len())),
+                _ => self.layer.digest(kind),
+            };
+            let rows = index.find(columns, digest, bytes.len());
             for row in rows.into_iter().flatten() {
                 let id = self.segment.tables.set.hash_id(kind, row);
                 let mut order = self.order(1, Target::ANY, row);
@@ -713,7 +717,14 @@ impl Scan<'_, '_> {
                 continue;
             }
             self.meter.tick(bytes.len() as u64)?;
-            let digest = digest_of(kind, bytes);
+            let mut digest = [0; 32];
+            if kind == DigestKind::Md5 {
+                let whole = self.segment.tables.hashes.of(kind);
+                let wanted = |layer: &Layer<'_>| whole.may_hold(layer.bytes().len());
+                digest[..16].copy_from_slice(&self.layer.md5_of_part(bytes, wanted));
+            } else {
+                digest = digest_of(kind, bytes);
+            }
             let columns = self.segment.tables.set.part_hashes(part, kind);
             for row in index.find(columns, &digest[..kind.len()], bytes.len()).into_iter().flatten()
             {

@@ -53,6 +53,7 @@ mod digest;
 mod icon;
 mod lists;
 mod literal;
+mod md5;
 mod offset;
 mod plan;
 mod prefilter;

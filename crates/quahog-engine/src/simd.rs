@@ -1,5 +1,7 @@
-//! Vector twins of the prefilter's probes: the only unsafe code of the crate.
+//! Twins of loops for what this processor can do: the only unsafe code of the
+//! crate.
 //!
+//! First of all the vector twins of the prefilter's probes.
 //! What they find is defined by the loops in
 //! [`probe`](crate::prefilter::probe), to which a test holds them. Each takes
 //! as many places as fill its vectors, and says which are left to the loop.
@@ -10,8 +12,10 @@ use std::ops::Range;
 #[cfg(not(target_arch = "x86_64"))]
 use crate::prefilter::probe::Candidate;
 
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use crate::md5::pair as md5_pair;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::Vectors;
+pub(crate) use x86_64::{Vectors, md5_pair};
 #[cfg(all(fuzzing, target_arch = "x86_64"))]
 pub(crate) use x86_64::assert_twins;
 
@@ -68,6 +72,7 @@ mod x86_64 {
     };
     use std::ops::Range;
 
+    use crate::md5::{self, Lanes};
     use crate::prefilter::probe::{Candidate, FACTORS, FOLD, MASK, MAX_BITS};
 
     /// Proof that this CPU has the vectors: only [`Vectors::all`] makes one.
@@ -132,6 +137,23 @@ mod x86_64 {
                 Vectors::Avx512(_) => unsafe { short_avx512(filter, haystack, range, out) },
             }
         }
+    }
+
+    /// Takes in as many blocks of two buffers as the shorter has: with `andn` and
+    /// `rorx`, which spare the copies, nearly twice as fast as one after the
+    /// other; without them, a third faster.
+    pub(crate) fn md5_pair(lanes: &mut Lanes<2>, left: &[[u8; 64]], right: &[[u8; 64]]) {
+        if is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2") {
+            // SAFETY: the CPU has both, as was just asked.
+            unsafe { md5_pair_bmi(lanes, left, right) }
+        } else {
+            md5::pair(lanes, left, right);
+        }
+    }
+
+    #[target_feature(enable = "bmi1,bmi2")]
+    fn md5_pair_bmi(lanes: &mut Lanes<2>, left: &[[u8; 64]], right: &[[u8; 64]]) {
+        md5::pair(lanes, left, right);
     }
 
     /// A filter whose words are numbered by the upper `bits` bits of a hash:
