@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn the_twin_for_this_processor_is_the_scalar_loop() {
-        let blocks: Vec<[u8; 64]> = (0..9u8).map(|n| std::array::from_fn(|i| n ^ i as u8)).collect();
+        let blocks: Vec<[u8; 64]> =
+            (0..9u8).map(|n| std::array::from_fn(|i| n ^ i as u8)).collect();
         let mut scalar = [[1, 2], [3, 4], [5, 6], [7, 8]];
         let mut twin = scalar;
         pair(&mut scalar, &blocks, &blocks[3..]);

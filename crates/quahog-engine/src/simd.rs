@@ -10,14 +10,14 @@
 use std::ops::Range;
 
 #[cfg(not(target_arch = "x86_64"))]
-use crate::prefilter::probe::Candidate;
+use crate::prefilter::probe::{Candidate, Halves};
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use crate::md5::pair as md5_pair;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{Vectors, md5_pair};
 #[cfg(all(fuzzing, target_arch = "x86_64"))]
 pub(crate) use x86_64::assert_twins;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::{Vectors, md5_pair};
 
 /// Proof that this CPU has vectors that are worth their while: none is known
 /// for this architecture.
@@ -54,26 +54,40 @@ impl Vectors {
     ) -> Range<usize> {
         match self {}
     }
+
+    pub(crate) fn pairs(
+        self,
+        _: &Halves,
+        _: &[u8],
+        _: Range<usize>,
+        _: &mut Vec<Candidate>,
+    ) -> Range<usize> {
+        match self {}
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use std::arch::x86_64::{
         __m128i, __m256i, __m512i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_add_epi32,
-        _mm256_and_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_i32gather_epi32,
-        _mm256_loadu_si256, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256,
-        _mm256_set_m128i, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_shuffle_epi8,
-        _mm256_sllv_epi32, _mm256_srl_epi32, _mm256_srli_epi32, _mm256_storeu_si256,
-        _mm256_xor_si256, _mm512_add_epi32, _mm512_and_si512, _mm512_broadcast_i32x4,
-        _mm512_castsi128_si512, _mm512_cmpeq_epi32_mask, _mm512_i32gather_epi32,
-        _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mullo_epi32, _mm512_or_si512,
-        _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_sllv_epi32, _mm512_srl_epi32,
+        _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi8,
+        _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_movemask_epi8,
+        _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256, _mm256_set_m128i,
+        _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
+        _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srl_epi32, _mm256_srli_epi16,
+        _mm256_srli_epi32, _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_epi32,
+        _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_castsi128_si512, _mm512_cmpeq_epi32_mask,
+        _mm512_cmplt_epi32_mask, _mm512_i32gather_epi32, _mm512_inserti32x4, _mm512_loadu_si512,
+        _mm512_mullo_epi32, _mm512_or_si512, _mm512_set1_epi32, _mm512_setzero_si512,
+        _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srl_epi32,
         _mm512_srli_epi32, _mm512_storeu_si512, _mm512_xor_si512,
     };
     use std::ops::Range;
 
     use crate::md5::{self, Lanes};
-    use crate::prefilter::probe::{Candidate, FACTORS, FOLD, MASK, MAX_BITS};
+    use crate::prefilter::probe::{
+        Candidate, FACTORS, FOLD, Halves, MASK, MAX_BITS, hash_short, pair_of,
+    };
 
     /// Proof that this CPU has the vectors: only [`Vectors::all`] makes one.
     #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -137,6 +151,23 @@ mod x86_64 {
                 Vectors::Avx512(_) => unsafe { short_avx512(filter, haystack, range, out) },
             }
         }
+
+        /// Appends the candidates for needles of two and three bytes, and gives the
+        /// range that is left. With AVX-512, too, this is done by AVX2.
+        pub(crate) fn pairs(
+            self,
+            halves: &Halves,
+            haystack: &[u8],
+            range: Range<usize>,
+            out: &mut Vec<Candidate>,
+        ) -> Range<usize> {
+            if u32::try_from(haystack.len()).is_err() {
+                return range;
+            }
+            // SAFETY: `self` is proof that the CPU has AVX2, without which it has no
+            // AVX-512.
+            unsafe { pairs_avx2(halves, haystack, range, out) }
+        }
     }
 
     /// Takes in as many blocks of two buffers as the shorter has: with `andn` and
@@ -177,13 +208,13 @@ mod x86_64 {
     }
 
     #[inline]
-    fn push(out: &mut Vec<Candidate>, mut lanes: u32, hashes: &[u32], at: usize, step: usize) {
+    fn push_long(out: &mut Vec<Candidate>, mut lanes: u32, hashes: &[u32], at: usize) {
         while lanes != 0 {
             let lane = lanes.trailing_zeros() as usize;
             lanes &= lanes - 1;
             if let Some(&hash) = hashes.get(lane) {
                 // `Filter::new` saw that places are below 2^32.
-                out.push(Candidate { at: (at + step * lane) as u32, hash });
+                out.push(Candidate { at: (at + 4 * lane) as u32, hash });
             }
         }
     }
@@ -240,11 +271,39 @@ mod x86_64 {
             if lanes != 0 {
                 // SAFETY: `hashes` has 64 bytes.
                 unsafe { _mm512_storeu_si512(hashes.as_mut_ptr().cast(), hash) };
-                push(out, lanes, &hashes, at, 4);
+                push_long(out, lanes, &hashes, at);
             }
             at += 64;
         }
         at.min(range.end)..range.end
+    }
+
+    /// Where in 16 bytes the grams of 4 bytes begin at the first four even places;
+    /// at odd places, each is one byte further.
+    const EVEN: [u8; 16] = [0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9];
+    const ODD: [u8; 16] = [1, 2, 3, 4, 3, 4, 5, 6, 5, 6, 7, 8, 7, 8, 9, 10];
+
+    /// Pushes the places of grams of 4 bytes: those of the first mask are even,
+    /// each one of the second one is behind its even one.
+    #[inline]
+    fn push_short(out: &mut Vec<Candidate>, [even, odd]: [u32; 2], window: &[u8], at: usize) {
+        let mut places = spread(even) | spread(odd) << 1;
+        while places != 0 {
+            let place = places.trailing_zeros() as usize;
+            places &= places - 1;
+            if let Some(&gram) = window.get(place..).and_then(|rest| rest.first_chunk()) {
+                // `Filter::new` saw that places are below 2^32.
+                out.push(Candidate { at: (at + place) as u32, hash: hash_short(gram) });
+            }
+        }
+    }
+
+    /// Moves 16 bits to every second place.
+    fn spread(bits: u32) -> u32 {
+        let bits = (bits | bits << 8) & 0x00ff_00ff;
+        let bits = (bits | bits << 4) & 0x0f0f_0f0f;
+        let bits = (bits | bits << 2) & 0x3333_3333;
+        (bits | bits << 1) & 0x5555_5555
     }
 
     #[target_feature(enable = "avx512f,avx512bw")]
@@ -255,36 +314,47 @@ mod x86_64 {
         out: &mut Vec<Candidate>,
     ) -> Range<usize> {
         let fold = _mm512_set1_epi32(FOLD as i32);
-        let factor = _mm512_set1_epi32(FACTORS[0] as i32);
-        const ORDER: [u8; 16] = [0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6];
-        // SAFETY: `ORDER` has 16 bytes.
-        let order = unsafe { _mm_loadu_si128(ORDER.as_ptr().cast()) };
-        let order = _mm512_broadcast_i32x4(order);
+        let [own, shared] = FACTORS.map(|factor| _mm512_set1_epi32(factor as i32));
+        let count = _mm_cvtsi32_si128(32 - filter.bits as i32); // at most 20 bits
+        // SAFETY: both have 16 bytes.
+        let [even, odd] = unsafe {
+            [EVEN, ODD].map(|o| _mm512_broadcast_i32x4(_mm_loadu_si128(o.as_ptr().cast())))
+        };
         let mut at = range.start;
-        let mut hashes = [0u32; 16];
-        // Four pieces of 16 bytes, each four bytes after the one before.
-        while at + 16 <= range.end
-            && let Some(window) = haystack.get(at..at + 28)
+        // Four pieces of 16 bytes, each eight bytes after the one before. At an odd
+        // start all is left to the loop.
+        while at % 2 == 0
+            && at + 32 <= range.end
+            && let Some(window) = haystack.get(at..at + 40)
         {
-            // SAFETY: 16 bytes are readable from the first, fifth, ninth and
-            // thirteenth of the 28 bytes; `loadu` needs no alignment.
+            // SAFETY: 16 bytes are readable from the first, ninth, seventeenth and
+            // twenty-fifth of the 40 bytes; `loadu` needs no alignment.
             let [a, b, c, d]: [__m128i; 4] = unsafe {
                 let window = window.as_ptr();
-                [0, 4, 8, 12].map(|by| _mm_loadu_si128(window.add(by).cast()))
+                [0, 8, 16, 24].map(|by| _mm_loadu_si128(window.add(by).cast()))
             };
-            let grams = _mm512_castsi128_si512(a);
-            let grams = _mm512_inserti32x4::<1>(grams, b);
-            let grams = _mm512_inserti32x4::<2>(grams, c);
-            let grams = _mm512_inserti32x4::<3>(grams, d);
-            let grams = _mm512_shuffle_epi8(grams, order);
-            let hash = mix_avx512(_mm512_mullo_epi32(_mm512_or_si512(grams, fold), factor));
-            let lanes = passes_avx512(filter, hash);
-            if lanes != 0 {
-                // SAFETY: `hashes` has 64 bytes.
-                unsafe { _mm512_storeu_si512(hashes.as_mut_ptr().cast(), hash) };
-                push(out, lanes, &hashes, at, 1);
+            let pieces = _mm512_castsi128_si512(a);
+            let pieces = _mm512_inserti32x4::<1>(pieces, b);
+            let pieces = _mm512_inserti32x4::<2>(pieces, c);
+            let pieces = _mm512_inserti32x4::<3>(pieces, d);
+            let grams =
+                [even, odd].map(|order| _mm512_or_si512(_mm512_shuffle_epi8(pieces, order), fold));
+            let word = _mm512_mullo_epi32(_mm512_srli_epi32::<8>(grams[0]), shared);
+            let word = _mm512_srl_epi32(word, count);
+            // SAFETY: each lane of `word` is below `1 << bits`, which is the number
+            // of words of the filter, and the scale is the size of a word.
+            let word = unsafe { _mm512_i32gather_epi32::<4>(word, filter.words.as_ptr().cast()) };
+            let lanes = grams.map(|gram| {
+                let product = _mm512_mullo_epi32(gram, own);
+                let first = _mm512_sllv_epi32(word, _mm512_srli_epi32::<27>(product));
+                let second = _mm512_srli_epi32::<27>(_mm512_slli_epi32::<5>(product));
+                let both = _mm512_and_si512(first, _mm512_sllv_epi32(word, second));
+                u32::from(_mm512_cmplt_epi32_mask(both, _mm512_setzero_si512()))
+            });
+            if lanes != [0; 2] {
+                push_short(out, lanes, window, at);
             }
-            at += 16;
+            at += 32;
         }
         at..range.end
     }
@@ -341,7 +411,7 @@ mod x86_64 {
             if lanes != 0 {
                 // SAFETY: `hashes` has 32 bytes.
                 unsafe { _mm256_storeu_si256(hashes.as_mut_ptr().cast(), hash) };
-                push(out, lanes, &hashes, at, 4);
+                push_long(out, lanes, &hashes, at);
             }
             at += 32;
         }
@@ -356,32 +426,90 @@ mod x86_64 {
         out: &mut Vec<Candidate>,
     ) -> Range<usize> {
         let fold = _mm256_set1_epi32(FOLD as i32);
-        let factor = _mm256_set1_epi32(FACTORS[0] as i32);
-        let order = _mm256_setr_epi8(
-            0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6, 0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3,
-            4, 5, 6,
-        );
+        let [own, shared] = FACTORS.map(|factor| _mm256_set1_epi32(factor as i32));
+        let count = _mm_cvtsi32_si128(32 - filter.bits as i32); // at most 20 bits
+        // SAFETY: both have 16 bytes.
+        let [even, odd] = unsafe {
+            [EVEN, ODD].map(|o| _mm256_broadcastsi128_si256(_mm_loadu_si128(o.as_ptr().cast())))
+        };
         let mut at = range.start;
-        let mut hashes = [0u32; 8];
-        // Two pieces of 16 bytes, the second four bytes after the first.
-        while at + 8 <= range.end
-            && let Some(window) = haystack.get(at..at + 20)
+        // Two pieces of 16 bytes, the second eight bytes after the first. At an odd
+        // start all is left to the loop.
+        while at % 2 == 0
+            && at + 16 <= range.end
+            && let Some(window) = haystack.get(at..at + 24)
         {
-            // SAFETY: 16 bytes are readable from the start of the 20 bytes and
-            // from the fifth of them; `loadu` needs no alignment.
+            // SAFETY: 16 bytes are readable from the start of the 24 bytes and
+            // from the ninth of them; `loadu` needs no alignment.
             let (low, high) = unsafe {
                 let window = window.as_ptr();
-                (_mm_loadu_si128(window.cast()), _mm_loadu_si128(window.add(4).cast()))
+                (_mm_loadu_si128(window.cast()), _mm_loadu_si128(window.add(8).cast()))
             };
-            let grams = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), order);
-            let hash = mix_avx2(_mm256_mullo_epi32(_mm256_or_si256(grams, fold), factor));
-            let lanes = passes_avx2(filter, hash);
-            if lanes != 0 {
-                // SAFETY: `hashes` has 32 bytes.
-                unsafe { _mm256_storeu_si256(hashes.as_mut_ptr().cast(), hash) };
-                push(out, lanes, &hashes, at, 1);
+            let pieces = _mm256_set_m128i(high, low);
+            let grams =
+                [even, odd].map(|order| _mm256_or_si256(_mm256_shuffle_epi8(pieces, order), fold));
+            let word = _mm256_mullo_epi32(_mm256_srli_epi32::<8>(grams[0]), shared);
+            let word = _mm256_srl_epi32(word, count);
+            // SAFETY: each lane of `word` is below `1 << bits`, which is the number
+            // of words of the filter, and the scale is the size of a word.
+            let word = unsafe { _mm256_i32gather_epi32::<4>(filter.words.as_ptr().cast(), word) };
+            let lanes = grams.map(|gram| {
+                let product = _mm256_mullo_epi32(gram, own);
+                let first = _mm256_sllv_epi32(word, _mm256_srli_epi32::<27>(product));
+                let second = _mm256_srli_epi32::<27>(_mm256_slli_epi32::<5>(product));
+                let both = _mm256_and_si256(first, _mm256_sllv_epi32(word, second));
+                _mm256_movemask_ps(_mm256_castsi256_ps(both)) as u32 // 8 bits
+            });
+            if lanes != [0; 2] {
+                push_short(out, lanes, window, at);
             }
-            at += 8;
+            at += 16;
+        }
+        at..range.end
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn pairs_avx2(
+        halves: &Halves,
+        haystack: &[u8],
+        range: Range<usize>,
+        out: &mut Vec<Candidate>,
+    ) -> Range<usize> {
+        // SAFETY: each has 16 bytes.
+        let tables = halves.each_ref().map(|table| unsafe {
+            _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()))
+        });
+        let [low, high, next_low, next_high] = tables;
+        let (fold, half) = (_mm256_set1_epi8(FOLD as i8), _mm256_set1_epi8(15));
+        let of = |[low, high]: [__m256i; 2], bytes: __m256i| {
+            let bytes = _mm256_or_si256(bytes, fold);
+            let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half);
+            let low = _mm256_shuffle_epi8(low, _mm256_and_si256(bytes, half));
+            _mm256_and_si256(low, _mm256_shuffle_epi8(high, upper))
+        };
+        let mut at = range.start;
+        while at + 32 <= range.end
+            && let Some(window) = haystack.get(at..at + 33)
+        {
+            // SAFETY: 32 bytes are readable from the start of the 33 bytes and from
+            // the second of them; `loadu` needs no alignment.
+            let (first, second) = unsafe {
+                let window = window.as_ptr();
+                (_mm256_loadu_si256(window.cast()), _mm256_loadu_si256(window.add(1).cast()))
+            };
+            let classes =
+                _mm256_and_si256(of([low, high], first), of([next_low, next_high], second));
+            let none = _mm256_cmpeq_epi8(classes, _mm256_setzero_si256());
+            let mut places = !(_mm256_movemask_epi8(none) as u32); // 32 bits
+            while places != 0 {
+                let place = places.trailing_zeros() as usize;
+                places &= places - 1;
+                if let Some(&pair) = window.get(place..).and_then(|rest| rest.first_chunk()) {
+                    // The caller saw that places are below 2^32.
+                    out.push(Candidate { at: (at + place) as u32, hash: pair_of(pair) });
+                }
+            }
+            at += 32;
         }
         at..range.end
     }
@@ -406,6 +534,16 @@ mod x86_64 {
             let left = twin.short(filter, block, range.clone(), &mut found);
             probe::short(filter, block, left, &mut found);
             assert_eq!(found, expected, "short, {at}");
+            expected.clear();
+            found.clear();
+            // Any bits will do.
+            let mut halves = Halves::default();
+            let bytes = filter.iter().flat_map(|word| word.to_le_bytes());
+            halves.as_flattened_mut().iter_mut().zip(bytes).for_each(|(half, byte)| *half = byte);
+            probe::pairs(&halves, block, range.clone(), &mut expected);
+            let left = twin.pairs(&halves, block, range.clone(), &mut found);
+            probe::pairs(&halves, block, left, &mut found);
+            assert_eq!(found, expected, "pairs, {at}");
         }
     }
 

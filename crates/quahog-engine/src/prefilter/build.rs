@@ -1,7 +1,10 @@
 //! Builds the tables: chooses for each literal the window that it is known by.
 
 use super::anchored::Anchored;
-use super::probe::{AROUND, MAX_BITS, around, hash_long, hash_short, print_long, slot};
+use super::probe::{
+    AROUND, MAX_BITS, Slot, around, halves, hash_long, hash_short, pair_of, print_long, slot_long,
+    slots_short,
+};
 use super::user::{Near, PackedRun, Run};
 use super::{Entry, Filters, Grams, MAX_TEXTS, PAIR_WORDS, Prefilter, SigRef, Text, User};
 use crate::BuildError;
@@ -133,8 +136,7 @@ impl<'n> PrefilterBuilder<'n> {
                 }
                 0 | 1 => return Err(BuildError::TooLarge("a literal of one byte".to_owned())),
                 2 | 3 => {
-                    let pair = u16::from_le_bytes([fold(bytes[0]), fold(bytes[1])]);
-                    pairs.push([u32::from(pair), number]);
+                    pairs.push([pair_of([bytes[0], bytes[1]]), number]);
                 }
                 4..LONG => short.push(crowd.short(bytes, number)),
                 _ => long.extend(crowd.long(bytes, number, needle.rarest)),
@@ -156,13 +158,11 @@ impl<'n> PrefilterBuilder<'n> {
             arena.extend_from_slice(bytes);
         }
         pairs.sort_unstable();
-        let mut filter = vec![0u64; if pairs.is_empty() { 0 } else { PAIR_WORDS }];
-        for [key, _] in &pairs {
-            filter[*key as usize >> 6] |= 1 << (key & 63); // a pair has 16 bits
-        }
-        let (long_filter, long) = grams(long);
-        let (short_filter, short) = grams(short);
-        let filters = Filters { long: long_filter, short: short_filter, pairs: filter.into() };
+        let (pair_filter, halves) = pair_filter(pairs.iter().map(|&[pair, _]| pair));
+        let (long_filter, long) = long_grams(long);
+        let (short_filter, short) = short_grams(short);
+        let filters =
+            Filters { long: long_filter, short: short_filter, pairs: pair_filter, halves };
         Ok(Prefilter {
             filters,
             long,
@@ -240,14 +240,17 @@ impl Crowd {
         Gram { hash, print, text, at: at as u8 } // texts are at most 255 bytes long
     }
 
-    fn short(&mut self, bytes: &[u8], text: u32) -> Gram {
-        let hash = |window: &[u8]| hash_short(window.first_chunk().copied().unwrap_or_default());
+    fn short(&mut self, bytes: &[u8], text: u32) -> ([u8; 4], Gram) {
+        let gram = |window: &[u8]| window.first_chunk().copied().unwrap_or_default();
+        let hash = |window: &[u8]| hash_short(gram(window));
         let frequencies = literal::frequencies(bytes, SHORT);
         let costs = bytes.windows(SHORT).zip(frequencies);
         let costs = costs.map(|(gram, frequency)| self.cost(frequency, hash(gram))).enumerate();
         let at = costs.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
         let hash = hash(&bytes[at..]);
-        self.take(hash, hash, text, at)
+        // The filter folds the gram, too.
+        let gram = gram(&bytes[at..]).map(fold);
+        (gram, self.take(hash, hash, text, at))
     }
 
     fn long(&mut self, bytes: &[u8], text: u32, rarest: Rarest) -> [Gram; 4] {
@@ -268,24 +271,70 @@ impl Crowd {
     }
 }
 
-/// The filter of some grams and their table.
-fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
-    if list.is_empty() {
+/// The filter of grams of 8 bytes, which are sorted by their hashes, and their
+/// table.
+fn long_grams(list: Vec<Gram>) -> (Table<u32>, Grams) {
+    let list = sorted(list);
+    let mut hashes: Vec<u32> = list.iter().map(|gram| gram.hash).collect();
+    hashes.dedup();
+    let filter = filter(hashes.len(), |bits| hashes.iter().map(move |&h| slot_long(h, bits)));
+    (filter, table(list))
+}
+
+/// The filter of grams of 4 bytes and their table.
+fn short_grams(list: Vec<([u8; 4], Gram)>) -> (Table<u32>, Grams) {
+    let (mut grams, list): (Vec<[u8; 4]>, Vec<Gram>) = list.into_iter().unzip();
+    grams.sort_unstable();
+    grams.dedup();
+    let slots = |bits| grams.iter().flat_map(move |&gram| slots_short(gram, bits));
+    (filter(2 * grams.len(), slots), table(sorted(list)))
+}
+
+/// The filter of pairs, and their halves.
+fn pair_filter(pairs: impl Iterator<Item = u32>) -> (Table<u64>, Table<u8>) {
+    let mut pairs: Vec<[u8; 2]> = pairs.map(|pair| (pair as u16).to_le_bytes()).collect();
+    if pairs.is_empty() {
         return Default::default();
     }
-    let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
-    let bucket = |gram: &Gram| (gram.hash >> (32 - bits)) as usize;
-    list.par_sort_unstable_by_key(|gram| gram.hash);
-    let n_different = list.chunk_by(|a, b| a.hash == b.hash).count();
+    pairs.sort_unstable();
+    let mut filter = vec![0u64; PAIR_WORDS];
+    for &pair in &pairs {
+        let pair = u16::from_le_bytes(pair);
+        filter[usize::from(pair >> 6)] |= 1 << (pair & 63);
+    }
+    (filter.into(), halves(&pairs).as_flattened().to_vec().into())
+}
+
+/// A filter of so many different slots.
+fn filter<I: Iterator<Item = Slot>>(n: usize, slots: impl Fn(u32) -> I) -> Table<u32> {
+    if n == 0 {
+        return Table::default();
+    }
     // Thirty-two bits and more for each gram, as far as the cache goes: then about
     // three places of a thousand pass without cause, which costs less than a
     // larger filter.
-    let words = n_different.next_power_of_two().clamp(256, MAX_FILTER);
+    let words = n.next_power_of_two().clamp(256, MAX_FILTER);
     let mut filter = vec![0u32; words];
+    for (word, mask) in slots(words.ilog2()) {
+        filter[word] |= mask;
+    }
+    filter.into()
+}
+
+fn sorted(mut list: Vec<Gram>) -> Vec<Gram> {
+    list.par_sort_unstable_by_key(|gram| gram.hash);
+    list
+}
+
+/// The table of grams that are sorted by their hashes.
+fn table(mut list: Vec<Gram>) -> Grams {
+    if list.is_empty() {
+        return Grams::default();
+    }
+    let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
+    let bucket = |gram: &Gram| (gram.hash >> (32 - bits)) as usize;
     let mut starts = vec![0u32; (1 << bits) + 1];
     for gram in &list {
-        let (word, mask) = slot(gram.hash, words.ilog2());
-        filter[word] |= mask;
         starts[bucket(gram) + 1] += 1;
     }
     let mut sum = 0;
@@ -301,5 +350,5 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
         .into_iter()
         .map(|gram| Entry { print: gram.print, text: gram.text, at: gram.at }.pack())
         .collect();
-    (filter.into(), Grams { starts: starts.into(), entries })
+    Grams { starts: starts.into(), entries }
 }

@@ -22,7 +22,8 @@
 //!    times in a buffer is taken for good, so data made of one needle costs no
 //!    more than a bounded number of checks.
 //!
-//! Needles of two and three bytes are found by a table of pairs, and those that
+//! Needles of two and three bytes are found by the halves of their first two
+//! bytes and a table of pairs, and those that
 //! may stand at one place only by looking there. What is sized
 //! by the number of signatures lives as long as the scratch memory, and a scan
 //! touches only the entries of what it meets.
@@ -34,12 +35,14 @@ mod user;
 
 pub(crate) use build::{PrefilterBuilder, Rarest, expense, expense_of_anchored, rare_places};
 
-use crate::literal::{self, fold};
+use std::ops::BitOr;
+
+use crate::literal;
 use crate::meter::{Interrupted, Meter};
 use crate::plan::Place;
 use anchored::Anchored;
 pub use probe::Kernel;
-use probe::{Candidate, Probes};
+use probe::{Candidate, Halves, Probes};
 use quahog_sig::model::table::{Plain, Sections, Table};
 use user::{PackedRun, Run};
 pub(crate) use user::{SigRef, User};
@@ -75,11 +78,13 @@ pub(crate) struct Filters {
     /// Two bits of a word for each gram of 8 bytes; the number of words is a
     /// power of two, or 0 if there are no grams.
     long: Table<u32>,
-    /// The same for grams of 4 bytes.
+    /// The same for grams of 4 bytes, in two words each.
     short: Table<u32>,
     /// A bit for each pair of folded bytes with which a needle of two or three
     /// bytes begins; empty if there are none.
     pairs: Table<u64>,
+    /// The [`Halves`] of these pairs, empty if there are none.
+    halves: Table<u8>,
 }
 
 impl Filters {
@@ -88,14 +93,16 @@ impl Filters {
         Filters {
             long: merge_grams(all.clone().map(|filters| &filters.long)),
             short: merge_grams(all.clone().map(|filters| &filters.short)),
-            pairs: merge_pairs(all.map(|filters| &filters.pairs)),
+            pairs: merge_bits(PAIR_WORDS, all.clone().map(|filters| &filters.pairs)),
+            halves: merge_bits(size_of::<Halves>(), all.map(|filters| &filters.halves)),
         }
     }
 
     fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
         s.table(&mut self.long)?;
         s.table(&mut self.short)?;
-        s.table(&mut self.pairs)
+        s.table(&mut self.pairs)?;
+        s.table(&mut self.halves)
     }
 }
 
@@ -123,13 +130,18 @@ fn merge_grams<'f>(all: impl Iterator<Item = &'f Table<u32>> + Clone) -> Table<u
     merged.into()
 }
 
-fn merge_pairs<'f>(all: impl Iterator<Item = &'f Table<u64>> + Clone) -> Table<u64> {
+/// Sets the bits that are set in one of these tables, which have this length or
+/// none.
+fn merge_bits<'f, T: Plain + Default + BitOr<Output = T>>(
+    len: usize,
+    all: impl Iterator<Item = &'f Table<T>> + Clone,
+) -> Table<T> {
     if let Some(only) = only(all.clone()) {
         return only;
     }
-    let mut merged = vec![0; PAIR_WORDS];
+    let mut merged = vec![T::default(); len];
     for table in all {
-        merged.iter_mut().zip(table.iter()).for_each(|(merged, word)| *merged |= word);
+        merged.iter_mut().zip(table.iter()).for_each(|(merged, &word)| *merged = *merged | word);
     }
     merged.into()
 }
@@ -246,7 +258,7 @@ const BLOCK: usize = 16 << 10;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Passed {
-    /// Rarest that the filters passed on.
+    /// Places that the filters passed on.
     pub probes: u64,
     /// Entries of the tables that have the print of a place.
     pub entries: u64,
@@ -350,6 +362,7 @@ impl Prefilter {
         let filters = &self.filters;
         4 * (filters.long.len() + filters.short.len())
             + 8 * filters.pairs.len()
+            + filters.halves.len()
             + grams(&self.long)
             + grams(&self.short)
             + size_of_val(&self.pairs[..])
@@ -445,32 +458,36 @@ impl<'p> Search<'p, '_, '_> {
             }
         }
         self.passed.texts = 0;
-        let Filters { long, short, pairs } = self.sieve.filters;
+        let Filters { long, short, pairs, halves } = self.sieve.filters;
         let (long, short, pairs) = (&long[..], &short[..], &pairs[..]);
+        let halves = halves.as_chunks().0.as_array();
         let mut from = 0;
         while from < self.haystack.len() {
             let to = self.haystack.len().min(from + BLOCK);
             meter.tick((to - from) as u64)?;
+            // A gram that begins in the block may end behind it, and vectors read on
+            // further.
+            let end = self.haystack.len().min(to + 128);
+            let block = self.haystack.get(from..end).unwrap_or_default();
             for (filter, probes) in [(long, Probes::Long), (short, Probes::Short)] {
                 if filter.is_empty() {
                     continue;
                 }
                 candidates.clear();
-                // A gram that begins in the block may end behind it, and vectors
-                // read on further.
-                let end = self.haystack.len().min(to + 128);
-                let block = self.haystack.get(from..end).unwrap_or_default();
                 probes.run(self.kernel, filter, block, to - from, candidates);
                 self.passed.probes += candidates.len() as u64;
                 // Each place is worth about as much as the bytes that lead to it.
                 meter.tick(4 * candidates.len() as u64)?;
                 for (segment, prefilter) in self.prefilters() {
-                    self.grams(segment, prefilter, probes, from, candidates);
+                    self.grams(segment, prefilter, probes, from, block, candidates);
                 }
                 meter.tick(std::mem::take(&mut self.work))?;
             }
-            if !pairs.is_empty() {
-                self.pairs(pairs, from..to);
+            if let Some(halves) = halves {
+                candidates.clear();
+                probe::run_pairs(self.kernel, halves, block, to - from, candidates);
+                meter.tick(candidates.len() as u64)?;
+                self.pairs(pairs, from, candidates);
             }
             meter.tick(std::mem::take(&mut self.work))?;
             from = to;
@@ -489,6 +506,7 @@ impl<'p> Search<'p, '_, '_> {
         prefilter: &Prefilter,
         probes: Probes,
         from: usize,
+        block: &[u8],
         candidates: &[Candidate],
     ) {
         let (grams, filter) = match probes {
@@ -497,10 +515,9 @@ impl<'p> Search<'p, '_, '_> {
         };
         let (filter, alone) = (&filter[..], self.sieve.n_segments == 1);
         let buckets = grams.buckets();
-        let Some(bits) = filter.len().checked_ilog2() else { return };
-        for candidate in candidates {
+        for &candidate in candidates {
             // What passed the filter of all may not pass its own.
-            if !alone && !probe::passes(filter, candidate.hash, bits) {
+            if !alone && !probes.passes(filter, block, candidate) {
                 continue;
             }
             let (hash, place) = (candidate.hash, from + candidate.at as usize);
@@ -555,22 +572,20 @@ impl<'p> Search<'p, '_, '_> {
         }
     }
 
-    fn pairs(&mut self, filter: &[u64], range: std::ops::Range<usize>) {
-        let end = self.haystack.len().min(range.end + 1);
-        let Some(slice) = self.haystack.get(range.start..end) else { return };
-        for (at, window) in slice.windows(2).enumerate() {
-            let key = u16::from_le_bytes([fold(window[0]), fold(window[1])]);
-            if filter.get(usize::from(key >> 6)).is_none_or(|word| word >> (key & 63) & 1 == 0) {
+    fn pairs(&mut self, filter: &[u64], from: usize, candidates: &[Candidate]) {
+        for &Candidate { at, hash: pair } in candidates {
+            let known =
+                filter.get(pair as usize >> 6).is_some_and(|word| word >> (pair & 63) & 1 == 1);
+            if !known {
                 continue;
             }
             self.passed.probes += 1;
-            let key = u32::from(key);
             for (segment, prefilter) in self.prefilters() {
-                let first = prefilter.pairs.partition_point(|&[other, _]| other < key);
+                let first = prefilter.pairs.partition_point(|&[other, _]| other < pair);
                 let texts = prefilter.pairs.get(first..).unwrap_or_default();
-                for &[_, text] in texts.iter().take_while(|&&[other, _]| other == key) {
+                for &[_, text] in texts.iter().take_while(|&&[other, _]| other == pair) {
                     self.passed.entries += 1;
-                    self.text(segment, prefilter, text, range.start + at);
+                    self.text(segment, prefilter, text, from + at as usize);
                 }
             }
         }

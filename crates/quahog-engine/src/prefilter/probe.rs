@@ -22,6 +22,12 @@ pub(crate) enum Probes {
     Short,
 }
 
+/// Which halves of a byte stand in the first two bytes of some needles, all
+/// folded, by classes of needles: bit `k` of an element says that a needle of
+/// class `k` has a byte with this half. The lower and the upper half of the first
+/// byte, then those of the second one.
+pub(crate) type Halves = [[u8; 16]; 4];
+
 /// How a CPU looks for grams: byte by byte, or by vectors that it has. All find
 /// the same.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,7 +54,8 @@ impl Default for Kernel {
 
 /// Bit 5 of every byte.
 pub(crate) const FOLD: u32 = 0x2020_2020;
-/// What the lower and the upper half of a gram are multiplied with.
+/// What the lower and the upper half of a gram of 8 bytes are multiplied with; of
+/// a short one, the gram and what it shares with its neighbour.
 pub(crate) const FACTORS: [u32; 2] = [0x9e37_79b1, 0x85eb_ca6b];
 
 /// The hash of 8 bytes, folded. The filter's word, the bits in it and the
@@ -59,7 +66,7 @@ pub(crate) fn hash_long(gram: [u8; 8]) -> u32 {
     mix(low.wrapping_mul(FACTORS[0]).wrapping_add(high.wrapping_mul(FACTORS[1])))
 }
 
-/// The hash of 4 bytes, folded.
+/// The hash of 4 bytes, folded, which chooses the bucket.
 pub(crate) fn hash_short(gram: [u8; 4]) -> u32 {
     mix((u32::from_le_bytes(gram) | FOLD).wrapping_mul(FACTORS[0]))
 }
@@ -103,6 +110,23 @@ pub(super) fn around(window: &[u8; AROUND], shift: usize) -> [u8; 3] {
     }
 }
 
+/// The halves of these pairs, which are sorted. Those that begin alike are of one
+/// class.
+pub(super) fn halves(pairs: &[[u8; 2]]) -> Halves {
+    let mut halves = [[0; 16]; 4];
+    let n = pairs.chunk_by(|a, b| a[0] == b[0]).count();
+    for (number, alike) in pairs.chunk_by(|a, b| a[0] == b[0]).enumerate() {
+        let class = 1 << (8 * number / n);
+        for &[first, second] in alike {
+            let found = [first & 15, first >> 4, second & 15, second >> 4];
+            for (table, half) in halves.iter_mut().zip(found) {
+                table[usize::from(half)] |= class;
+            }
+        }
+    }
+    halves
+}
+
 /// Gives the lower bits something of the upper ones.
 fn mix(product: u32) -> u32 {
     product ^ product >> 15
@@ -111,20 +135,82 @@ fn mix(product: u32) -> u32 {
 /// The largest filter has `1 << MAX_BITS` words.
 pub(crate) const MAX_BITS: u32 = 20;
 
-/// Where in a hash the two numbers of five bits stand that choose the bits in a
-/// word: below those that choose the word, whatever the size of the filter, so
-/// that filters of different sizes can be merged.
+/// Where in a hash of 8 bytes the two numbers of five bits stand that choose the
+/// bits in a word: below those that choose the word, whatever the size of the
+/// filter, so that filters of different sizes can be merged.
 pub(crate) const MASK: u32 = 2;
 
-/// The word of a filter of `1 << bits` words that a hash looks at, and the two
-/// bits in it.
-pub(super) fn slot(hash: u32, bits: u32) -> (usize, u32) {
+/// The word of a filter of `1 << bits` words, and the bits in it.
+pub(super) type Slot = (usize, u32);
+
+/// Where the filter knows a gram of 8 bytes, by its hash.
+pub(super) fn slot_long(hash: u32, bits: u32) -> Slot {
     let mask = 1 << (hash >> MASK & 31) | 1 << (hash >> (MASK + 5) & 31);
+    (word(hash, bits), mask)
+}
+
+/// Where the filter knows a gram of 4 bytes that begins at an even place, and
+/// where at an odd one.
+///
+/// The word is that of the three bytes which the gram shares with the gram beside
+/// it, behind an even place and before an odd one: one look at the filter tells
+/// of both. The bits are those of the gram, counted from the upper end.
+pub(super) fn slots_short(gram: [u8; 4], bits: u32) -> [Slot; 2] {
+    let gram = u32::from_le_bytes(gram) | FOLD;
+    let product = gram.wrapping_mul(FACTORS[0]);
+    let mask = 1 << (31 - (product >> 27)) | 1 << (31 - (product << 5 >> 27));
+    [gram >> 8, gram << 8 >> 8].map(|shared| (word(shared.wrapping_mul(FACTORS[1]), bits), mask))
+}
+
+/// The upper bits of a hash, as many as tell the words of a filter apart.
+fn word(hash: u32, bits: u32) -> usize {
     // A filter of one word, which only a damaged image has, has no bits.
-    (hash.checked_shr(32 - bits).unwrap_or(0) as usize, mask)
+    hash.checked_shr(32 - bits).unwrap_or(0) as usize
+}
+
+/// Whether a filter knows the gram of 8 bytes that has this hash.
+fn passes_long(filter: &[u32], hash: u32, bits: u32) -> bool {
+    passes(filter, slot_long(hash, bits))
+}
+
+/// Whether a filter knows a gram of 4 bytes that begins at this place.
+fn passes_short(filter: &[u32], gram: [u8; 4], place: usize, bits: u32) -> bool {
+    passes(filter, slots_short(gram, bits)[place % 2])
+}
+
+fn passes(filter: &[u32], (word, mask): Slot) -> bool {
+    filter.get(word).is_some_and(|word| word & mask == mask)
+}
+
+/// Appends the candidates for needles of two and three bytes that begin in the
+/// first `len` bytes of a block of fewer than 2^32 bytes; their hashes are their
+/// first two bytes, folded.
+pub(super) fn run_pairs(
+    kernel: Kernel,
+    halves: &Halves,
+    block: &[u8],
+    len: usize,
+    out: &mut Vec<Candidate>,
+) {
+    let range = kernel.0.map_or(0..len, |vectors| vectors.pairs(halves, block, 0..len, out));
+    pairs(halves, block, range, out);
 }
 
 impl Probes {
+    /// Whether a filter, not that which a candidate comes from, passes it too; the
+    /// block is the one that it was found in.
+    pub(super) fn passes(self, filter: &[u32], block: &[u8], candidate: Candidate) -> bool {
+        let Some(bits) = filter.len().checked_ilog2() else { return false };
+        match self {
+            Probes::Long => passes_long(filter, candidate.hash, bits),
+            Probes::Short => {
+                let at = candidate.at as usize;
+                let gram = block.get(at..).and_then(|rest| rest.first_chunk());
+                gram.is_some_and(|&gram| passes_short(filter, gram, at, bits))
+            }
+        }
+    }
+
     /// Appends the candidates that begin in the first `len` bytes of a block.
     ///
     /// The filter has a power of two of words, and a block fewer than 2^32 bytes.
@@ -148,18 +234,13 @@ impl Probes {
     }
 }
 
-pub(super) fn passes(filter: &[u32], hash: u32, bits: u32) -> bool {
-    let (word, mask) = slot(hash, bits);
-    filter.get(word).is_some_and(|word| word & mask == mask)
-}
-
 pub(crate) fn long(filter: &[u32], haystack: &[u8], range: Range<usize>, out: &mut Vec<Candidate>) {
     let bits = filter.len().ilog2();
     let first = range.start.next_multiple_of(4);
     for at in (first..range.end).step_by(4) {
         let Some(&gram) = haystack.get(at..).and_then(|rest| rest.first_chunk()) else { return };
         let hash = hash_long(gram);
-        if passes(filter, hash, bits)
+        if passes_long(filter, hash, bits)
             && let Ok(at) = u32::try_from(at)
         {
             out.push(Candidate { at, hash });
@@ -176,11 +257,35 @@ pub(crate) fn short(
     let bits = filter.len().ilog2();
     for at in range {
         let Some(&gram) = haystack.get(at..).and_then(|rest| rest.first_chunk()) else { return };
-        let hash = hash_short(gram);
-        if passes(filter, hash, bits)
+        if passes_short(filter, gram, at, bits)
             && let Ok(at) = u32::try_from(at)
         {
-            out.push(Candidate { at, hash });
+            out.push(Candidate { at, hash: hash_short(gram) });
         }
     }
+}
+
+pub(crate) fn pairs(
+    halves: &Halves,
+    haystack: &[u8],
+    range: Range<usize>,
+    out: &mut Vec<Candidate>,
+) {
+    let [low, high, next_low, next_high] = halves;
+    for at in range {
+        let Some(&pair) = haystack.get(at..).and_then(|rest| rest.first_chunk()) else { return };
+        let [first, second] = pair.map(|byte| usize::from(byte | FOLD as u8));
+        let classes =
+            low[first & 15] & high[first >> 4] & next_low[second & 15] & next_high[second >> 4];
+        if classes != 0
+            && let Ok(at) = u32::try_from(at)
+        {
+            out.push(Candidate { at, hash: pair_of(pair) });
+        }
+    }
+}
+
+/// The number of two bytes, folded.
+pub(crate) fn pair_of(pair: [u8; 2]) -> u32 {
+    u32::from(u16::from_le_bytes(pair.map(|byte| byte | FOLD as u8)))
 }
