@@ -55,6 +55,16 @@ impl Vectors {
         match self {}
     }
 
+    pub(crate) fn few(
+        self,
+        _: &[u32],
+        _: &[u8],
+        _: Range<usize>,
+        _: &mut Vec<Candidate>,
+    ) -> Range<usize> {
+        match self {}
+    }
+
     pub(crate) fn pairs(
         self,
         _: &Halves,
@@ -73,14 +83,15 @@ mod x86_64 {
         _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi8,
         _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_movemask_epi8,
         _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256, _mm256_set_m128i,
-        _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
-        _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srl_epi32, _mm256_srli_epi16,
-        _mm256_srli_epi32, _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_epi32,
-        _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_castsi128_si512, _mm512_cmpeq_epi32_mask,
-        _mm512_cmplt_epi32_mask, _mm512_i32gather_epi32, _mm512_inserti32x4, _mm512_loadu_si512,
-        _mm512_mullo_epi32, _mm512_or_si512, _mm512_set1_epi32, _mm512_setzero_si512,
-        _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srl_epi32,
-        _mm512_srli_epi32, _mm512_storeu_si512, _mm512_xor_si512,
+        _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256,
+        _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srl_epi32,
+        _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_xor_si256,
+        _mm512_add_epi32, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_castsi128_si512,
+        _mm512_cmpeq_epi32_mask, _mm512_cmplt_epi32_mask, _mm512_i32gather_epi32,
+        _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mullo_epi32, _mm512_or_si512,
+        _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32,
+        _mm512_sllv_epi32, _mm512_srl_epi32, _mm512_srli_epi32, _mm512_storeu_si512,
+        _mm512_xor_si512,
     };
     use std::ops::Range;
 
@@ -152,6 +163,24 @@ mod x86_64 {
             }
         }
 
+        /// Appends the candidates of grams of 4 bytes at every place that a filter of
+        /// few knows, and gives the range that is left.
+        pub(crate) fn few(
+            self,
+            filter: &[u32],
+            haystack: &[u8],
+            range: Range<usize>,
+            out: &mut Vec<Candidate>,
+        ) -> Range<usize> {
+            let Some(filter) = Filter::new(filter, haystack) else { return range };
+            match self {
+                // SAFETY: `self` is proof that the CPU has AVX2.
+                Vectors::Avx2(_) => unsafe { few_avx2(filter, haystack, range, out) },
+                // SAFETY: `self` is proof that the CPU has AVX-512 F and BW.
+                Vectors::Avx512(_) => unsafe { few_avx512(filter, haystack, range, out) },
+            }
+        }
+
         /// Appends the candidates for needles of two and three bytes, and gives the
         /// range that is left. With AVX-512, too, this is done by AVX2.
         pub(crate) fn pairs(
@@ -208,13 +237,13 @@ mod x86_64 {
     }
 
     #[inline]
-    fn push_long(out: &mut Vec<Candidate>, mut lanes: u32, hashes: &[u32], at: usize) {
+    fn push(out: &mut Vec<Candidate>, mut lanes: u32, hashes: &[u32], at: usize, step: usize) {
         while lanes != 0 {
             let lane = lanes.trailing_zeros() as usize;
             lanes &= lanes - 1;
             if let Some(&hash) = hashes.get(lane) {
                 // `Filter::new` saw that places are below 2^32.
-                out.push(Candidate { at: (at + 4 * lane) as u32, hash });
+                out.push(Candidate { at: (at + step * lane) as u32, hash });
             }
         }
     }
@@ -271,7 +300,7 @@ mod x86_64 {
             if lanes != 0 {
                 // SAFETY: `hashes` has 64 bytes.
                 unsafe { _mm512_storeu_si512(hashes.as_mut_ptr().cast(), hash) };
-                push_long(out, lanes, &hashes, at);
+                push(out, lanes, &hashes, at, 4);
             }
             at += 64;
         }
@@ -283,10 +312,10 @@ mod x86_64 {
     const EVEN: [u8; 16] = [0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9];
     const ODD: [u8; 16] = [1, 2, 3, 4, 3, 4, 5, 6, 5, 6, 7, 8, 7, 8, 9, 10];
 
-    /// Pushes the places of grams of 4 bytes: those of the first mask are even,
-    /// each one of the second one is behind its even one.
+    /// Pushes the places of a filter of few: those of the first mask are even, each
+    /// of the second one is the one behind.
     #[inline]
-    fn push_short(out: &mut Vec<Candidate>, [even, odd]: [u32; 2], window: &[u8], at: usize) {
+    fn push_few(out: &mut Vec<Candidate>, [even, odd]: [u32; 2], window: &[u8], at: usize) {
         let mut places = spread(even) | spread(odd) << 1;
         while places != 0 {
             let place = places.trailing_zeros() as usize;
@@ -308,6 +337,48 @@ mod x86_64 {
 
     #[target_feature(enable = "avx512f,avx512bw")]
     fn short_avx512(
+        filter: Filter<'_>,
+        haystack: &[u8],
+        range: Range<usize>,
+        out: &mut Vec<Candidate>,
+    ) -> Range<usize> {
+        let fold = _mm512_set1_epi32(FOLD as i32);
+        let factor = _mm512_set1_epi32(FACTORS[0] as i32);
+        const ORDER: [u8; 16] = [0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6];
+        // SAFETY: `ORDER` has 16 bytes.
+        let order = unsafe { _mm_loadu_si128(ORDER.as_ptr().cast()) };
+        let order = _mm512_broadcast_i32x4(order);
+        let mut at = range.start;
+        let mut hashes = [0u32; 16];
+        // Four pieces of 16 bytes, each four bytes after the one before.
+        while at + 16 <= range.end
+            && let Some(window) = haystack.get(at..at + 28)
+        {
+            // SAFETY: 16 bytes are readable from the first, fifth, ninth and
+            // thirteenth of the 28 bytes; `loadu` needs no alignment.
+            let [a, b, c, d]: [__m128i; 4] = unsafe {
+                let window = window.as_ptr();
+                [0, 4, 8, 12].map(|by| _mm_loadu_si128(window.add(by).cast()))
+            };
+            let grams = _mm512_castsi128_si512(a);
+            let grams = _mm512_inserti32x4::<1>(grams, b);
+            let grams = _mm512_inserti32x4::<2>(grams, c);
+            let grams = _mm512_inserti32x4::<3>(grams, d);
+            let grams = _mm512_shuffle_epi8(grams, order);
+            let hash = mix_avx512(_mm512_mullo_epi32(_mm512_or_si512(grams, fold), factor));
+            let lanes = passes_avx512(filter, hash);
+            if lanes != 0 {
+                // SAFETY: `hashes` has 64 bytes.
+                unsafe { _mm512_storeu_si512(hashes.as_mut_ptr().cast(), hash) };
+                push(out, lanes, &hashes, at, 1);
+            }
+            at += 16;
+        }
+        at..range.end
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn few_avx512(
         filter: Filter<'_>,
         haystack: &[u8],
         range: Range<usize>,
@@ -352,7 +423,7 @@ mod x86_64 {
                 u32::from(_mm512_cmplt_epi32_mask(both, _mm512_setzero_si512()))
             });
             if lanes != [0; 2] {
-                push_short(out, lanes, window, at);
+                push_few(out, lanes, window, at);
             }
             at += 32;
         }
@@ -411,7 +482,7 @@ mod x86_64 {
             if lanes != 0 {
                 // SAFETY: `hashes` has 32 bytes.
                 unsafe { _mm256_storeu_si256(hashes.as_mut_ptr().cast(), hash) };
-                push_long(out, lanes, &hashes, at);
+                push(out, lanes, &hashes, at, 4);
             }
             at += 32;
         }
@@ -420,6 +491,44 @@ mod x86_64 {
 
     #[target_feature(enable = "avx2")]
     fn short_avx2(
+        filter: Filter<'_>,
+        haystack: &[u8],
+        range: Range<usize>,
+        out: &mut Vec<Candidate>,
+    ) -> Range<usize> {
+        let fold = _mm256_set1_epi32(FOLD as i32);
+        let factor = _mm256_set1_epi32(FACTORS[0] as i32);
+        let order = _mm256_setr_epi8(
+            0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6, 0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3,
+            4, 5, 6,
+        );
+        let mut at = range.start;
+        let mut hashes = [0u32; 8];
+        // Two pieces of 16 bytes, the second four bytes after the first.
+        while at + 8 <= range.end
+            && let Some(window) = haystack.get(at..at + 20)
+        {
+            // SAFETY: 16 bytes are readable from the start of the 20 bytes and
+            // from the fifth of them; `loadu` needs no alignment.
+            let (low, high) = unsafe {
+                let window = window.as_ptr();
+                (_mm_loadu_si128(window.cast()), _mm_loadu_si128(window.add(4).cast()))
+            };
+            let grams = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), order);
+            let hash = mix_avx2(_mm256_mullo_epi32(_mm256_or_si256(grams, fold), factor));
+            let lanes = passes_avx2(filter, hash);
+            if lanes != 0 {
+                // SAFETY: `hashes` has 32 bytes.
+                unsafe { _mm256_storeu_si256(hashes.as_mut_ptr().cast(), hash) };
+                push(out, lanes, &hashes, at, 1);
+            }
+            at += 8;
+        }
+        at..range.end
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn few_avx2(
         filter: Filter<'_>,
         haystack: &[u8],
         range: Range<usize>,
@@ -461,7 +570,7 @@ mod x86_64 {
                 _mm256_movemask_ps(_mm256_castsi256_ps(both)) as u32 // 8 bits
             });
             if lanes != [0; 2] {
-                push_short(out, lanes, window, at);
+                push_few(out, lanes, window, at);
             }
             at += 16;
         }
@@ -534,6 +643,12 @@ mod x86_64 {
             let left = twin.short(filter, block, range.clone(), &mut found);
             probe::short(filter, block, left, &mut found);
             assert_eq!(found, expected, "short, {at}");
+            expected.clear();
+            found.clear();
+            probe::few(filter, block, range.clone(), &mut expected);
+            let left = twin.few(filter, block, range.clone(), &mut found);
+            probe::few(filter, block, left, &mut found);
+            assert_eq!(found, expected, "few, {at}");
             expected.clear();
             found.clear();
             // Any bits will do.

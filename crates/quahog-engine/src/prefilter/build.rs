@@ -2,8 +2,8 @@
 
 use super::anchored::Anchored;
 use super::probe::{
-    AROUND, MAX_BITS, Slot, around, halves, hash_long, hash_short, pair_of, print_long, slot_long,
-    slots_short,
+    AROUND, MAX_BITS, Slot, around, halves, hash_long, hash_short, pair_of, print_long, slot,
+    slots_of_few,
 };
 use super::user::{Near, PackedRun, Run};
 use super::{Entry, Filters, Grams, MAX_TEXTS, PAIR_WORDS, Prefilter, SigRef, Text, User};
@@ -23,6 +23,10 @@ const SHORT: usize = 4;
 const MAX_TEXT: usize = literal::MAX_WEIGHED;
 /// Words of the largest filter: 1 MiB, about what a second cache holds.
 const MAX_FILTER: usize = 1 << (MAX_BITS - 2);
+
+/// Grams of 4 bytes that are few. More of them fill the words that stand for what
+/// is common, such as zeros: with 35,000 twice as many places passed.
+const MAX_FEW: usize = 4_096;
 
 /// What it costs to look for a literal, as places to look at for each byte of
 /// data: how often its grams stand there, and the share of its kind in what
@@ -159,10 +163,11 @@ impl<'n> PrefilterBuilder<'n> {
         }
         pairs.sort_unstable();
         let (pair_filter, halves) = pair_filter(pairs.iter().map(|&[pair, _]| pair));
-        let (long_filter, long) = long_grams(long);
-        let (short_filter, short) = short_grams(short);
+        let (long_filter, long) = grams(long);
+        let few = few(short.iter().map(|&(gram, _)| gram));
+        let (short_filter, short) = grams(short.into_iter().map(|(_, gram)| gram).collect());
         let filters =
-            Filters { long: long_filter, short: short_filter, pairs: pair_filter, halves };
+            Filters { long: long_filter, short: short_filter, few, pairs: pair_filter, halves };
         Ok(Prefilter {
             filters,
             long,
@@ -271,23 +276,45 @@ impl Crowd {
     }
 }
 
-/// The filter of grams of 8 bytes, which are sorted by their hashes, and their
-/// table.
-fn long_grams(list: Vec<Gram>) -> (Table<u32>, Grams) {
-    let list = sorted(list);
-    let mut hashes: Vec<u32> = list.iter().map(|gram| gram.hash).collect();
-    hashes.dedup();
-    let filter = filter(hashes.len(), |bits| hashes.iter().map(move |&h| slot_long(h, bits)));
-    (filter, table(list))
-}
-
-/// The filter of grams of 4 bytes and their table.
-fn short_grams(list: Vec<([u8; 4], Gram)>) -> (Table<u32>, Grams) {
-    let (mut grams, list): (Vec<[u8; 4]>, Vec<Gram>) = list.into_iter().unzip();
+/// The filter of grams of 4 bytes at even and at odd places, if they are few.
+fn few(grams: impl Iterator<Item = [u8; 4]>) -> Table<u32> {
+    let mut grams: Vec<[u8; 4]> = grams.collect();
     grams.sort_unstable();
     grams.dedup();
-    let slots = |bits| grams.iter().flat_map(move |&gram| slots_short(gram, bits));
-    (filter(2 * grams.len(), slots), table(sorted(list)))
+    if grams.len() > MAX_FEW {
+        return Table::default();
+    }
+    filter(2 * grams.len(), |bits| grams.iter().flat_map(move |&gram| slots_of_few(gram, bits)))
+}
+
+/// The filter of some grams and their table.
+fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
+    if list.is_empty() {
+        return Default::default();
+    }
+    let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
+    let bucket = |gram: &Gram| (gram.hash >> (32 - bits)) as usize;
+    list.par_sort_unstable_by_key(|gram| gram.hash);
+    let n_different = list.chunk_by(|a, b| a.hash == b.hash).count();
+    let filter = filter(n_different, |bits| list.iter().map(move |gram| slot(gram.hash, bits)));
+    let mut starts = vec![0u32; (1 << bits) + 1];
+    for gram in &list {
+        starts[bucket(gram) + 1] += 1;
+    }
+    let mut sum = 0;
+    for start in &mut starts {
+        sum += *start;
+        *start = sum;
+    }
+    for grams in list.chunk_by_mut(|a, b| bucket(a) == bucket(b)) {
+        pace::point();
+        grams.sort_unstable_by_key(|gram| (gram.print, gram.text, gram.at));
+    }
+    let entries = list
+        .into_iter()
+        .map(|gram| Entry { print: gram.print, text: gram.text, at: gram.at }.pack())
+        .collect();
+    (filter, Grams { starts: starts.into(), entries })
 }
 
 /// The filter of pairs, and their halves.
@@ -310,45 +337,13 @@ fn filter<I: Iterator<Item = Slot>>(n: usize, slots: impl Fn(u32) -> I) -> Table
     if n == 0 {
         return Table::default();
     }
-    // Thirty-two bits and more for each gram, as far as the cache goes: then about
-    // three places of a thousand pass without cause, which costs less than a
-    // larger filter.
+    // Thirty-two bits and more for each, as far as the cache goes: then about three
+    // places of a thousand pass without cause, which costs less than a larger
+    // filter.
     let words = n.next_power_of_two().clamp(256, MAX_FILTER);
     let mut filter = vec![0u32; words];
     for (word, mask) in slots(words.ilog2()) {
         filter[word] |= mask;
     }
     filter.into()
-}
-
-fn sorted(mut list: Vec<Gram>) -> Vec<Gram> {
-    list.par_sort_unstable_by_key(|gram| gram.hash);
-    list
-}
-
-/// The table of grams that are sorted by their hashes.
-fn table(mut list: Vec<Gram>) -> Grams {
-    if list.is_empty() {
-        return Grams::default();
-    }
-    let bits = list.len().next_power_of_two().ilog2().clamp(1, 24);
-    let bucket = |gram: &Gram| (gram.hash >> (32 - bits)) as usize;
-    let mut starts = vec![0u32; (1 << bits) + 1];
-    for gram in &list {
-        starts[bucket(gram) + 1] += 1;
-    }
-    let mut sum = 0;
-    for start in &mut starts {
-        sum += *start;
-        *start = sum;
-    }
-    for grams in list.chunk_by_mut(|a, b| bucket(a) == bucket(b)) {
-        pace::point();
-        grams.sort_unstable_by_key(|gram| (gram.print, gram.text, gram.at));
-    }
-    let entries = list
-        .into_iter()
-        .map(|gram| Entry { print: gram.print, text: gram.text, at: gram.at }.pack())
-        .collect();
-    Grams { starts: starts.into(), entries }
 }

@@ -10,7 +10,7 @@
 //!    (11 bytes and more) are known by grams of 8 bytes, looked for at every
 //!    fourth place only, so each has four of them in the filter, one for each
 //!    way in which it can lie; shorter ones by one gram of 4 bytes, looked for
-//!    at every place. All bytes are folded by setting bit 5, so that one table
+//!    at every place; where these are few, two places share a look. All bytes are folded by setting bit 5, so that one table
 //!    serves signatures that ignore case.
 //! 2. *bucket*: the entries of the table whose gram has the same hash, and for
 //!    long ones the same eleven bytes in and around it, so that data made of what
@@ -78,8 +78,10 @@ pub(crate) struct Filters {
     /// Two bits of a word for each gram of 8 bytes; the number of words is a
     /// power of two, or 0 if there are no grams.
     long: Table<u32>,
-    /// The same for grams of 4 bytes, in two words each.
+    /// The same for grams of 4 bytes.
     short: Table<u32>,
+    /// Instead of `short`, if these are few: see [`Probes::Few`].
+    few: Table<u32>,
     /// A bit for each pair of folded bytes with which a needle of two or three
     /// bytes begins; empty if there are none.
     pairs: Table<u64>,
@@ -93,6 +95,10 @@ impl Filters {
         Filters {
             long: merge_grams(all.clone().map(|filters| &filters.long)),
             short: merge_grams(all.clone().map(|filters| &filters.short)),
+            few: match all.clone().all(|f| f.short.is_empty() || !f.few.is_empty()) {
+                true => merge_grams(all.clone().map(|filters| &filters.few)),
+                false => Table::default(),
+            },
             pairs: merge_bits(PAIR_WORDS, all.clone().map(|filters| &filters.pairs)),
             halves: merge_bits(size_of::<Halves>(), all.map(|filters| &filters.halves)),
         }
@@ -101,6 +107,7 @@ impl Filters {
     fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
         s.table(&mut self.long)?;
         s.table(&mut self.short)?;
+        s.table(&mut self.few)?;
         s.table(&mut self.pairs)?;
         s.table(&mut self.halves)
     }
@@ -360,7 +367,7 @@ impl Prefilter {
     pub(crate) fn memory(&self) -> usize {
         let grams = |grams: &Grams| 4 * grams.starts.len() + size_of_val(&grams.entries[..]);
         let filters = &self.filters;
-        4 * (filters.long.len() + filters.short.len())
+        4 * (filters.long.len() + filters.short.len() + filters.few.len())
             + 8 * filters.pairs.len()
             + filters.halves.len()
             + grams(&self.long)
@@ -387,7 +394,7 @@ impl Prefilter {
 
     /// Whether the filters have the form that the probes rely on.
     pub(crate) fn is_sound(&self) -> bool {
-        [&self.filters.long, &self.filters.short].into_iter().all(|filter| {
+        [&self.filters.long, &self.filters.short, &self.filters.few].into_iter().all(|filter| {
             let words = filter.len();
             words == 0 || words.is_power_of_two() && words <= 1 << probe::MAX_BITS
         })
@@ -458,8 +465,9 @@ impl<'p> Search<'p, '_, '_> {
             }
         }
         self.passed.texts = 0;
-        let Filters { long, short, pairs, halves } = self.sieve.filters;
-        let (long, short, pairs) = (&long[..], &short[..], &pairs[..]);
+        let Filters { long, short, few, pairs, halves } = self.sieve.filters;
+        let (long, short, few, pairs) = (&long[..], &short[..], &few[..], &pairs[..]);
+        let short = if few.is_empty() { (short, Probes::Short) } else { (few, Probes::Few) };
         let halves = halves.as_chunks().0.as_array();
         let mut from = 0;
         while from < self.haystack.len() {
@@ -469,7 +477,7 @@ impl<'p> Search<'p, '_, '_> {
             // further.
             let end = self.haystack.len().min(to + 128);
             let block = self.haystack.get(from..end).unwrap_or_default();
-            for (filter, probes) in [(long, Probes::Long), (short, Probes::Short)] {
+            for (filter, probes) in [(long, Probes::Long), short] {
                 if filter.is_empty() {
                     continue;
                 }
@@ -512,6 +520,7 @@ impl<'p> Search<'p, '_, '_> {
         let (grams, filter) = match probes {
             Probes::Long => (&prefilter.long, &prefilter.filters.long),
             Probes::Short => (&prefilter.short, &prefilter.filters.short),
+            Probes::Few => (&prefilter.short, &prefilter.filters.few),
         };
         let (filter, alone) = (&filter[..], self.sieve.n_segments == 1);
         let buckets = grams.buckets();
@@ -523,7 +532,9 @@ impl<'p> Search<'p, '_, '_> {
             let (hash, place) = (candidate.hash, from + candidate.at as usize);
             let bucket = buckets.bucket(hash);
             match probes {
-                Probes::Short => self.entries(segment, prefilter, bucket, hash, place),
+                Probes::Short | Probes::Few => {
+                    self.entries(segment, prefilter, bucket, hash, place)
+                }
                 // Few have more than some entries.
                 Probes::Long if bucket.len() <= 8 => {
                     for &[print, entry] in bucket {

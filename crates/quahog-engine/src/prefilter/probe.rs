@@ -20,6 +20,9 @@ pub(crate) enum Probes {
     Long,
     /// 4 bytes at every place.
     Short,
+    /// As `Short`, of few grams: two places share a look at the filter. Where many
+    /// are known, the words of common bytes would be full.
+    Few,
 }
 
 /// Which halves of a byte stand in the first two bytes of some needles, all
@@ -66,7 +69,7 @@ pub(crate) fn hash_long(gram: [u8; 8]) -> u32 {
     mix(low.wrapping_mul(FACTORS[0]).wrapping_add(high.wrapping_mul(FACTORS[1])))
 }
 
-/// The hash of 4 bytes, folded, which chooses the bucket.
+/// The hash of 4 bytes, folded.
 pub(crate) fn hash_short(gram: [u8; 4]) -> u32 {
     mix((u32::from_le_bytes(gram) | FOLD).wrapping_mul(FACTORS[0]))
 }
@@ -135,27 +138,27 @@ fn mix(product: u32) -> u32 {
 /// The largest filter has `1 << MAX_BITS` words.
 pub(crate) const MAX_BITS: u32 = 20;
 
-/// Where in a hash of 8 bytes the two numbers of five bits stand that choose the
-/// bits in a word: below those that choose the word, whatever the size of the
-/// filter, so that filters of different sizes can be merged.
+/// Where in a hash the two numbers of five bits stand that choose the bits in a
+/// word: below those that choose the word, whatever the size of the filter, so
+/// that filters of different sizes can be merged.
 pub(crate) const MASK: u32 = 2;
 
 /// The word of a filter of `1 << bits` words, and the bits in it.
 pub(super) type Slot = (usize, u32);
 
-/// Where the filter knows a gram of 8 bytes, by its hash.
-pub(super) fn slot_long(hash: u32, bits: u32) -> Slot {
+/// Where a filter knows a gram, by its hash.
+pub(super) fn slot(hash: u32, bits: u32) -> Slot {
     let mask = 1 << (hash >> MASK & 31) | 1 << (hash >> (MASK + 5) & 31);
     (word(hash, bits), mask)
 }
 
-/// Where the filter knows a gram of 4 bytes that begins at an even place, and
-/// where at an odd one.
+/// Where a filter of [few](Probes::Few) knows a gram of 4 bytes that begins at an
+/// even place, and where at an odd one.
 ///
 /// The word is that of the three bytes which the gram shares with the gram beside
 /// it, behind an even place and before an odd one: one look at the filter tells
 /// of both. The bits are those of the gram, counted from the upper end.
-pub(super) fn slots_short(gram: [u8; 4], bits: u32) -> [Slot; 2] {
+pub(super) fn slots_of_few(gram: [u8; 4], bits: u32) -> [Slot; 2] {
     let gram = u32::from_le_bytes(gram) | FOLD;
     let product = gram.wrapping_mul(FACTORS[0]);
     let mask = 1 << (31 - (product >> 27)) | 1 << (31 - (product << 5 >> 27));
@@ -168,14 +171,9 @@ fn word(hash: u32, bits: u32) -> usize {
     hash.checked_shr(32 - bits).unwrap_or(0) as usize
 }
 
-/// Whether a filter knows the gram of 8 bytes that has this hash.
-fn passes_long(filter: &[u32], hash: u32, bits: u32) -> bool {
-    passes(filter, slot_long(hash, bits))
-}
-
-/// Whether a filter knows a gram of 4 bytes that begins at this place.
-fn passes_short(filter: &[u32], gram: [u8; 4], place: usize, bits: u32) -> bool {
-    passes(filter, slots_short(gram, bits)[place % 2])
+/// Whether a filter of few knows a gram that begins at this place.
+fn few_pass(filter: &[u32], gram: [u8; 4], place: usize, bits: u32) -> bool {
+    passes(filter, slots_of_few(gram, bits)[place % 2])
 }
 
 fn passes(filter: &[u32], (word, mask): Slot) -> bool {
@@ -202,11 +200,11 @@ impl Probes {
     pub(super) fn passes(self, filter: &[u32], block: &[u8], candidate: Candidate) -> bool {
         let Some(bits) = filter.len().checked_ilog2() else { return false };
         match self {
-            Probes::Long => passes_long(filter, candidate.hash, bits),
-            Probes::Short => {
+            Probes::Long | Probes::Short => passes(filter, slot(candidate.hash, bits)),
+            Probes::Few => {
                 let at = candidate.at as usize;
                 let gram = block.get(at..).and_then(|rest| rest.first_chunk());
-                gram.is_some_and(|&gram| passes_short(filter, gram, at, bits))
+                gram.is_some_and(|&gram| few_pass(filter, gram, at, bits))
             }
         }
     }
@@ -226,10 +224,12 @@ impl Probes {
             (_, None) => 0..len,
             (Probes::Long, Some(vectors)) => vectors.long(filter, block, 0..len, out),
             (Probes::Short, Some(vectors)) => vectors.short(filter, block, 0..len, out),
+            (Probes::Few, Some(vectors)) => vectors.few(filter, block, 0..len, out),
         };
         match self {
             Probes::Long => long(filter, block, range, out),
             Probes::Short => short(filter, block, range, out),
+            Probes::Few => few(filter, block, range, out),
         }
     }
 }
@@ -240,7 +240,7 @@ pub(crate) fn long(filter: &[u32], haystack: &[u8], range: Range<usize>, out: &m
     for at in (first..range.end).step_by(4) {
         let Some(&gram) = haystack.get(at..).and_then(|rest| rest.first_chunk()) else { return };
         let hash = hash_long(gram);
-        if passes_long(filter, hash, bits)
+        if passes(filter, slot(hash, bits))
             && let Ok(at) = u32::try_from(at)
         {
             out.push(Candidate { at, hash });
@@ -257,7 +257,20 @@ pub(crate) fn short(
     let bits = filter.len().ilog2();
     for at in range {
         let Some(&gram) = haystack.get(at..).and_then(|rest| rest.first_chunk()) else { return };
-        if passes_short(filter, gram, at, bits)
+        let hash = hash_short(gram);
+        if passes(filter, slot(hash, bits))
+            && let Ok(at) = u32::try_from(at)
+        {
+            out.push(Candidate { at, hash });
+        }
+    }
+}
+
+pub(crate) fn few(filter: &[u32], haystack: &[u8], range: Range<usize>, out: &mut Vec<Candidate>) {
+    let bits = filter.len().ilog2();
+    for at in range {
+        let Some(&gram) = haystack.get(at..).and_then(|rest| rest.first_chunk()) else { return };
+        if few_pass(filter, gram, at, bits)
             && let Ok(at) = u32::try_from(at)
         {
             out.push(Candidate { at, hash: hash_short(gram) });
