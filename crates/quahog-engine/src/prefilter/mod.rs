@@ -225,6 +225,8 @@ pub(crate) struct Seen {
     touched: Vec<usize>,
     /// What the probes passed on.
     candidates: Vec<Candidate>,
+    /// Those of these whose buckets are not empty, as many as were found last.
+    spots: Vec<Spot>,
 }
 
 /// A run that needs no more checks in this buffer.
@@ -304,7 +306,7 @@ impl Sieve<'_> {
         judge: &mut dyn Judge,
         out: &mut Vec<(usize, SigRef)>,
     ) -> Result<Passed, Interrupted> {
-        let Seen { kernel, states, firsts, touched, candidates } = seen;
+        let Seen { kernel, states, firsts, touched, candidates, spots } = seen;
         firsts.clear();
         let mut n_runs = 0;
         for segment in 0..self.n_segments {
@@ -322,6 +324,7 @@ impl Sieve<'_> {
             states,
             firsts,
             touched,
+            spots,
             judge,
             out,
             passed: Passed::default(),
@@ -411,16 +414,20 @@ struct Buckets<'g> {
 }
 
 impl<'g> Buckets<'g> {
-    fn bucket(self, hash: u32) -> &'g [[u32; 2]] {
+    /// Where the entries of a bucket begin and end.
+    fn range(self, hash: u32) -> [u32; 2] {
         // The upper bits choose the bucket; there are as many buckets as fit.
         let bucket = hash.checked_shr(self.shift).unwrap_or(0) as usize;
-        match self.starts.get(bucket..bucket + 2) {
-            Some(&[start, end]) => {
-                self.entries.get(start as usize..end as usize).unwrap_or_default()
-            }
-            _ => &[],
-        }
+        self.starts.get(bucket..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default()
     }
+}
+
+/// A candidate, and the entries of its bucket.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spot {
+    candidate: Candidate,
+    start: u32,
+    end: u32,
 }
 
 impl Grams {
@@ -443,6 +450,7 @@ struct Search<'p, 'h, 's> {
     states: &'s mut [u16],
     firsts: &'s [usize],
     touched: &'s mut Vec<usize>,
+    spots: &'s mut Vec<Spot>,
     judge: &'s mut dyn Judge,
     out: &'s mut Vec<(usize, SigRef)>,
     passed: Passed,
@@ -517,6 +525,7 @@ impl<'p> Search<'p, '_, '_> {
         block: &[u8],
         candidates: &[Candidate],
     ) {
+        let mut spots = std::mem::take(self.spots);
         let (grams, filter) = match probes {
             Probes::Long => (&prefilter.long, &prefilter.filters.long),
             Probes::Short => (&prefilter.short, &prefilter.filters.short),
@@ -524,16 +533,27 @@ impl<'p> Search<'p, '_, '_> {
         };
         let (filter, alone) = (&filter[..], self.sieve.n_segments == 1);
         let buckets = grams.buckets();
+        // First all looks at the table of buckets, which do not wait for each
+        // other, and no branch on what they find.
+        spots.resize(spots.len().max(candidates.len()), Spot::default());
+        let mut n_spots = 0;
         for &candidate in candidates {
             // What passed the filter of all may not pass its own.
             if !alone && !probes.passes(filter, block, candidate) {
                 continue;
             }
-            let (hash, place) = (candidate.hash, from + candidate.at as usize);
-            let bucket = buckets.bucket(hash);
+            let [start, end] = buckets.range(candidate.hash);
+            if let Some(spot) = spots.get_mut(n_spots) {
+                *spot = Spot { candidate, start, end };
+            }
+            n_spots += usize::from(start < end);
+        }
+        for &Spot { candidate: Candidate { at, hash }, start, end } in spots.iter().take(n_spots) {
+            let place = from + at as usize;
+            let bucket = buckets.entries.get(start as usize..end as usize).unwrap_or_default();
             match probes {
                 Probes::Short | Probes::Few => {
-                    self.entries(segment, prefilter, bucket, hash, place)
+                    self.entries(segment, prefilter, bucket, hash, place);
                 }
                 // Few have more than some entries.
                 Probes::Long if bucket.len() <= 8 => {
@@ -553,6 +573,7 @@ impl<'p> Search<'p, '_, '_> {
                 }
             }
         }
+        *self.spots = spots;
     }
 
     /// Looks at the entries of a bucket that have a print.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::simd::Vectors;
 
 /// A place in a block that the filter passed on, and the hash of its gram.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Candidate {
     pub(crate) at: u32,
     pub(crate) hash: u32,
