@@ -6,7 +6,6 @@
 
 use quahog_sig::model::table::{Sections, Table};
 use quahog_sig::model::{DigestKind, HashColumns};
-use rayon::prelude::*;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -54,9 +53,7 @@ impl HashIndex {
         }
         buckets.copy_within(..1 << bits, 1);
         buckets[0] = 0;
-        let mut sizes: Vec<u32> = columns.iter().filter_map(|entry| entry.size).collect();
-        sizes.par_sort_unstable();
-        sizes.dedup();
+        let sizes = different(columns.iter().filter_map(|entry| entry.size), columns.len());
         HashIndex {
             any_size: columns.iter().any(|entry| entry.size.is_none()),
             order: order.into(),
@@ -97,6 +94,31 @@ impl HashIndex {
         }
         rows
     }
+}
+
+/// The different ones of about so many numbers, sorted.
+fn different(numbers: impl Iterator<Item = u32>, about: usize) -> Vec<u32> {
+    // Most sizes of files are small, so most are sorted by a bit each.
+    let mut bits = vec![0u64; about.div_ceil(8)];
+    let mut large = Vec::new();
+    for number in numbers {
+        match bits.get_mut(number as usize / 64) {
+            Some(word) => *word |= 1 << (number % 64),
+            None => large.push(number),
+        }
+    }
+    large.sort_unstable();
+    large.dedup();
+    let mut sorted = Vec::new();
+    for (word, first) in bits.into_iter().zip((0u32..).step_by(64)) {
+        let mut left = word;
+        while left != 0 {
+            sorted.push(first + left.trailing_zeros());
+            left &= left - 1;
+        }
+    }
+    sorted.append(&mut large);
+    sorted
 }
 
 /// The first eight bytes of a digest, as a number that sorts like them.
@@ -147,4 +169,18 @@ pub(crate) fn digest_of(kind: DigestKind, bytes: &[u8]) -> [u8; 32] {
         DigestKind::Sha256 => digest.copy_from_slice(&Sha256::digest(bytes)),
     }
     digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::different;
+
+    #[test]
+    fn numbers_are_sorted_each_once() {
+        let numbers = [7, 64, 0, u32::MAX, 63, 7, 100_000, 65, u32::MAX, 9];
+        for about in [0, 1, 10, 100, 20_000] {
+            let expected = [0, 7, 9, 63, 64, 65, 100_000, u32::MAX];
+            assert_eq!(different(numbers.into_iter(), about), expected, "{about}");
+        }
+    }
 }

@@ -30,13 +30,24 @@ impl<'d> Line<'d> {
     ///
     /// A NUL byte, or more than [`Lines::MAX`] bytes.
     pub fn check(self) -> Result<(), Error> {
-        if self.text.len() > Lines::MAX {
-            return Err(Error::new(ErrorKind::TooLong, Span::new(Lines::MAX, self.text.len())));
-        }
+        self.check_length()?;
         match memchr(0, self.text) {
             Some(at) => Err(Error::new(ErrorKind::Nul, Span::new(at, at + 1))),
             None => Ok(()),
         }
+    }
+
+    /// As [`check`](Self::check), for a line of which it is known that it has no
+    /// NUL byte: see [`Lines::have_nul`].
+    ///
+    /// # Errors
+    ///
+    /// More than [`Lines::MAX`] bytes.
+    pub fn check_length(self) -> Result<(), Error> {
+        if self.text.len() > Lines::MAX {
+            return Err(Error::new(ErrorKind::TooLong, Span::new(Lines::MAX, self.text.len())));
+        }
+        Ok(())
     }
 }
 
@@ -63,6 +74,11 @@ impl<'d> Lines<'d> {
     /// The lines of a text that stands behind so many other lines.
     pub fn behind(text: &'d [u8], number: u32) -> Lines<'d> {
         Lines { rest: (!text.is_empty()).then_some(text), number }
+    }
+
+    /// Whether a line that is still to come has a NUL byte.
+    pub fn have_nul(&self) -> bool {
+        self.rest.is_some_and(|rest| memchr(0, rest).is_some())
     }
 
     /// These lines in pieces of about `size` bytes, whole lines each, with the

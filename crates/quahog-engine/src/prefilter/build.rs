@@ -38,8 +38,15 @@ pub(crate) fn expense(text: &[u8]) -> f64 {
         2 | 3 => literal::frequency(text) + 1e-3,
         4..LONG => literal::rarest_window(text, SHORT).map_or(1.0, |(_, p)| p) + 3e-6,
         _ => {
-            let sums = fours(literal::frequencies(text, 8)).map(|sum| sum / 4.0);
-            sums.min_by(f64::total_cmp).unwrap_or(1.0)
+            let least = |text: &[u8]| {
+                let sums = fours(literal::frequencies(text, 8)).map(|sum| sum / 4.0);
+                sums.min_by(f64::total_cmp).unwrap_or(1.0)
+            };
+            // The start of most is as rare as anything is worth.
+            match least(&text[..text.len().min(2 * LONG)]) {
+                head if head < DENSITY / 100.0 => head,
+                _ => least(text),
+            }
         }
     }
 }
@@ -118,48 +125,19 @@ impl<'n> PrefilterBuilder<'n> {
         steps.add((n_needles - self.needles.len()) as u64);
         let count =
             |n: usize| u32::try_from(n).map_err(|_| BuildError::TooLarge(format!("{n} needles")));
-        let (mut texts, mut arena) = (Vec::new(), Vec::new());
-        let (mut runs, mut users) = (Vec::new(), Vec::new());
-        let (mut long, mut short, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut anchored = Vec::new();
-        let mut crowd = Crowd::new();
-        for group in self.needles.chunk_by(|(_, a, _), (_, b, _)| {
-            (&a.text, a.nocase, a.anchor) == (&b.text, b.nocase, b.anchor)
-        }) {
-            pace::point();
-            steps.add(group.len() as u64);
-            let Some((_, needle, _)) = group.first() else { continue };
-            let bytes = &needle.text[..needle.text.len().min(MAX_TEXT)];
-            let number = count(texts.len())?;
-            if texts.len() >= MAX_TEXTS {
-                return Err(BuildError::TooLarge(format!("{MAX_TEXTS} needles")));
-            }
-            match bytes.len() {
-                _ if needle.anchor.is_some() => {
-                    anchored.extend(needle.anchor.map(|at| (at, bytes, number)));
-                }
-                0 | 1 => return Err(BuildError::TooLarge("a literal of one byte".to_owned())),
-                2 | 3 => {
-                    pairs.push([pair_of([bytes[0], bytes[1]]), number]);
-                }
-                4..LONG => short.push(crowd.short(bytes, number)),
-                _ => long.extend(crowd.long(bytes, number, needle.rarest)),
-            }
-            let first_run = count(runs.len())?;
-            count(users.len() + group.len())?;
-            let of_text = group.iter();
-            let of_text =
-                of_text.map(|&(_, needle, signature)| User { signature, place: needle.place });
-            add_runs(of_text, &needle.text, set, &mut runs, &mut users);
-            let text = Text {
-                start: count(arena.len())?,
-                len: bytes.len() as u8, // cut above
-                nocase: needle.nocase,
-                first_run,
-                n_runs: count(runs.len())? - first_run,
-            };
-            texts.push(text.pack());
-            arena.extend_from_slice(bytes);
+        count(self.needles.len())?;
+        let groups: Vec<Group<'_, '_>> = self
+            .needles
+            .chunk_by(|(_, a, _), (_, b, _)| {
+                (&a.text, a.nocase, a.anchor) == (&b.text, b.nocase, b.anchor)
+            })
+            .collect();
+        let (texts, runs) = rayon::join(|| texts(&groups, steps), || Runs::of_all(&groups, set));
+        let Texts { mut texts, arena, long, short, mut pairs, anchored } = texts?;
+        let mut first_run = 0;
+        for (text, &n_runs) in texts.iter_mut().zip(&runs.counts) {
+            (text.first_run, text.n_runs) = (first_run, n_runs);
+            first_run += n_runs; // there are no more than needles
         }
         pairs.sort_unstable();
         let (pair_filter, halves) = pair_filter(pairs.iter().map(|&[pair, _]| pair));
@@ -173,34 +151,124 @@ impl<'n> PrefilterBuilder<'n> {
             long,
             short,
             pairs: pairs.into(),
-            anchored: Anchored::new(anchored.into_iter()),
-            texts: texts.into(),
+            anchored: Anchored::new(
+                anchored.iter().map(|(at, bytes, number)| (*at, &bytes[..], *number)),
+            ),
+            texts: texts.into_iter().map(Text::pack).collect(),
             arena: arena.into(),
-            runs: runs.into(),
-            users: users.into(),
+            runs: runs.runs.into(),
+            users: runs.users.into(),
         })
     }
 }
 
-/// Appends the users of a literal, those with the same surroundings as a run.
-fn add_runs(
-    users: impl Iterator<Item = User>,
-    text: &[u8],
-    set: &SignatureSet,
-    runs: &mut Vec<PackedRun>,
-    all: &mut Vec<u32>,
-) {
-    let mut users: Vec<_> = users.map(|user| (user.surroundings(set), user)).collect();
-    // Stable: otherwise they stay in the order of their signatures.
-    users.sort_by_key(|&(around, _)| around);
-    for alike in users.chunk_by(|(a, _), (b, _)| a == b) {
-        let Some((around, User { place, .. })) = alike.first() else { continue };
-        // A text that was cut has other neighbours.
-        let around = around.as_ref().filter(|_| text.len() <= MAX_TEXT);
-        let near = around.map_or_else(Near::default, |around| Near::of(around, text));
-        // Sets hold less than 2^32 needles, which the caller saw.
-        runs.push(Run { first: all.len() as u32, place: *place, near }.pack());
-        all.extend(alike.iter().map(|(_, user)| user.signature.number()));
+/// Needles of the same text.
+type Group<'g, 'n> = &'g [(u64, &'n Needle, SigRef)];
+
+/// The texts of needles, and by what each is found.
+#[derive(Default)]
+struct Texts {
+    texts: Vec<Text>,
+    arena: Vec<u8>,
+    long: Vec<Gram>,
+    short: Vec<([u8; 4], Gram)>,
+    /// The number of each pair, and a text.
+    pairs: Vec<[u32; 2]>,
+    anchored: Vec<(u32, Vec<u8>, u32)>,
+}
+
+/// Chooses for each text by what it is found, one after the other: the choice
+/// depends on those before. Their runs are not known yet.
+fn texts(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildError> {
+    let too_large = |n: usize| BuildError::TooLarge(format!("{n} needles"));
+    let mut all = Texts::default();
+    let mut crowd = Crowd::new();
+    for group in groups {
+        pace::point();
+        steps.add(group.len() as u64);
+        let Some((_, needle, _)) = group.first() else { continue };
+        let bytes = &needle.text[..needle.text.len().min(MAX_TEXT)];
+        let number = all.texts.len() as u32;
+        if all.texts.len() >= MAX_TEXTS {
+            return Err(too_large(MAX_TEXTS));
+        }
+        match bytes.len() {
+            _ if needle.anchor.is_some() => {
+                all.anchored.extend(needle.anchor.map(|at| (at, bytes.to_vec(), number)));
+            }
+            0 | 1 => return Err(BuildError::TooLarge("a literal of one byte".to_owned())),
+            2 | 3 => all.pairs.push([pair_of([bytes[0], bytes[1]]), number]),
+            4..LONG => all.short.push(crowd.short(bytes, number)),
+            _ => all.long.extend(crowd.long(bytes, number, needle.rarest)),
+        }
+        all.texts.push(Text {
+            start: u32::try_from(all.arena.len()).map_err(|_| too_large(groups.len()))?,
+            len: bytes.len() as u8, // cut above
+            nocase: needle.nocase,
+            first_run: 0,
+            n_runs: 0,
+        });
+        all.arena.extend_from_slice(bytes);
+    }
+    Ok(all)
+}
+
+/// The users of texts, in runs.
+#[derive(Default)]
+struct Runs {
+    runs: Vec<PackedRun>,
+    users: Vec<u32>,
+    /// How many runs each text has.
+    counts: Vec<u32>,
+}
+
+impl Runs {
+    /// Those of all groups, many groups at a time.
+    fn of_all(groups: &[Group<'_, '_>], set: &SignatureSet) -> Runs {
+        let pieces: Vec<Runs> = groups
+            .par_chunks(4_096)
+            .map(|groups| {
+                let mut runs = Runs::default();
+                groups.iter().for_each(|group| runs.add(group, set));
+                runs
+            })
+            .collect();
+        let mut all = Runs::default();
+        for piece in pieces {
+            let base = all.users.len() as u32; // no more than needles
+            all.runs.extend(piece.runs.iter().map(|&run| {
+                let run = Run::unpack(run);
+                Run { first: base + run.first, ..run }.pack()
+            }));
+            all.users.extend(piece.users);
+            all.counts.extend(piece.counts);
+        }
+        all
+    }
+
+    /// Appends the users of a literal, those with the same surroundings as a run.
+    fn add(&mut self, group: Group<'_, '_>, set: &SignatureSet) {
+        pace::point();
+        let text = group.first().map_or(&[][..], |(_, needle, _)| &needle.text);
+        let users = group.iter().map(|&(_, needle, signature)| {
+            let user = User { signature, place: needle.place };
+            (user.surroundings(set), user)
+        });
+        let mut users: Vec<_> = users.collect();
+        // Stable: otherwise they stay in the order of their signatures.
+        users.sort_by_key(|&(around, _)| around);
+        let n_runs = self.runs.len();
+        for alike in users.chunk_by(|(a, _), (b, _)| a == b) {
+            let Some((around, User { place, .. })) = alike.first() else { continue };
+            // A text that was cut has other neighbours.
+            let around = around.as_ref().filter(|_| text.len() <= MAX_TEXT);
+            let near = around.map_or_else(Near::default, |around| Near::of(around, text));
+            // There are fewer than 2^32 needles, which the caller saw.
+            let first = self.users.len() as u32;
+            self.runs.push(Run { first, place: *place, near }.pack());
+            self.users.extend(alike.iter().map(|(_, user)| user.signature.number()));
+        }
+        self.counts.push((self.runs.len() - n_runs) as u32);
     }
 }
 

@@ -12,36 +12,32 @@ use crate::model::{DigestKind, HashedPart};
 use crate::{FLEVEL, Format, Grammar};
 
 /// The value of a hex digit; 16 and more for any other byte.
-static HEX: [u8; 256] = {
-    let mut table = [0xff; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        // No wider: the loop ends at 255.
-        table[byte] = match byte as u8 {
-            digit @ b'0'..=b'9' => digit - b'0',
-            digit @ b'a'..=b'f' => digit - b'a' + 10,
-            digit @ b'A'..=b'F' => digit - b'A' + 10,
-            _ => 0xff,
-        };
-        byte += 1;
-    }
-    table
-};
+fn value(digit: u8) -> u8 {
+    let number = digit.wrapping_sub(b'0');
+    let letter = (digit | 0x20).wrapping_sub(b'a');
+    let letter = if letter < 6 { letter + 10 } else { 0xff };
+    if number < 10 { number } else { letter }
+}
 
 /// Reads `2 * N` hex digits.
 fn digest<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let (pairs, []) = text.as_chunks::<2>() else { return None };
-    if pairs.len() != N {
-        return None;
-    }
-    let mut digest = [0; N];
-    let mut bad = 0;
-    for (byte, &[high, low]) in digest.iter_mut().zip(pairs) {
-        let (high, low) = (HEX[usize::from(high)], HEX[usize::from(low)]);
-        bad |= high | low;
-        *byte = high << 4 | low & 0xf;
-    }
-    (bad < 16).then_some(digest)
+    let pairs: &[[u8; 2]; N] = pairs.try_into().ok()?;
+    // Without branches and tables, so that it becomes code for vectors.
+    let bad = pairs.as_flattened().iter().fold(0, |bad, &digit| bad | value(digit));
+    (bad < 16).then(|| pairs.map(|[high, low]| value(high) << 4 | value(low)))
+}
+
+/// Cuts off a digest and the colon behind it, by its length.
+fn cut_digest(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let len = [32, 64, 40].into_iter().find(|&len| text.get(len) == Some(&b':'))?;
+    Some((&text[..len], &text[len + 1..]))
+}
+
+/// Cuts off a number of up to nine digits and the colon behind it.
+fn cut_number(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let len = text.iter().take(10).position(|&byte| byte == b':')?;
+    Some((&text[..len], &text[len + 1..]))
 }
 
 /// Reads a number of up to nine digits.
@@ -69,12 +65,15 @@ impl SetBuilder {
         if format.is_pua() || self.without_phishing || self.columns.sources.is_empty() {
             return None;
         }
-        let cut = |text: &'_ [u8]| memchr::memchr(b':', text);
-        let first = cut(line)?;
-        let (a, rest) = (&line[..first], &line[first + 1..]);
-        let second = cut(rest)?;
-        let (b, rest) = (&rest[..second], &rest[second + 1..]);
-        let (hash, size) = if part.is_some() { (b, a) } else { (a, b) };
+        let (hash, size, rest) = if part.is_some() {
+            let (size, rest) = cut_number(line)?;
+            let (hash, rest) = cut_digest(rest)?;
+            (hash, size, rest)
+        } else {
+            let (hash, rest) = cut_digest(line)?;
+            let (size, rest) = cut_number(rest)?;
+            (hash, size, rest)
+        };
         let size = short_number(size).filter(|&size| size != 0)?;
         let name = match memchr2(b':', b'(', rest) {
             None => rest,

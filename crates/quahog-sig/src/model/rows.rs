@@ -5,8 +5,10 @@
 //! name of 26 bytes takes about 8.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::table::{Sections, Table};
+use crate::pace;
 
 /// Names and places of a list of signatures.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +60,9 @@ const ONE: u32 = 1;
 const TWO: u32 = 2;
 
 const SLOTS: usize = 1 << 16;
+
+/// Rows that are told of at a time.
+const TOLD: usize = 1 << 12;
 
 impl<'n> Coded<'n> {
     fn new(name: &'n [u8]) -> Coded<'n> {
@@ -213,6 +218,40 @@ impl Rows {
         }
     }
 
+    /// Hands over pieces of bytes that tell all names, and are the same for lists
+    /// of the same names.
+    pub(crate) fn tell_names(&self, mut tell: impl FnMut(&[u8])) {
+        // A family may be kept more than once: the first one counts.
+        let mut numbers = HashMap::new();
+        let mut texts = Vec::new();
+        let numbers: Vec<u32> = (0..self.ends.len() as u32)
+            .map(|family| {
+                let next = numbers.len() as u32;
+                let text = self.text(family);
+                *numbers.entry(text).or_insert_with(|| {
+                    texts.extend_from_slice(text);
+                    texts.push(b'\n');
+                    next
+                })
+            })
+            .collect();
+        tell(&texts);
+        let low = (1 << FORM_SHIFT) - 1;
+        for (codes, firsts) in self.codes.chunks(TOLD).zip(self.first.chunks(TOLD)) {
+            pace::point();
+            let family = |code: u32| numbers.get((code & low) as usize).copied().unwrap_or(0);
+            let pairs = codes.iter().zip(firsts);
+            let pairs: Vec<[[u8; 4]; 2]> = pairs
+                .map(|(&code, &first)| [family(code) | code & !low, first].map(u32::to_le_bytes))
+                .collect();
+            tell(pairs.as_flattened().as_flattened());
+        }
+        for pairs in self.second.chunks(TOLD) {
+            let pairs: Vec<_> = pairs.iter().map(|pair| pair.map(u32::to_le_bytes)).collect();
+            tell(pairs.as_flattened().as_flattened());
+        }
+    }
+
     /// The source and the line of a row.
     pub(crate) fn run(&self, index: usize) -> Option<(u32, u32)> {
         let at = self.runs.partition_point(|run| run[0] as usize <= index).checked_sub(1)?;
@@ -238,13 +277,17 @@ fn write_number(mut number: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// The slot of a family, by its length, its first and its last eight bytes.
+/// The slot of a family, by its length, and the eight bytes at its start, in its
+/// middle and at its end.
 fn slot(family: &[u8]) -> usize {
-    let word = |bytes: &[u8]| bytes.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
-    let n = family.len().min(8);
-    let (first, last) = (word(&family[..n]), word(&family[family.len() - n..]));
-    let middle = word(&family[family.len() / 2..][..n.min(family.len() - family.len() / 2)]);
-    let mixed = (first ^ last.rotate_left(21) ^ middle.rotate_left(42) ^ family.len() as u64)
+    let word = |at: usize| match family.get(at..).and_then(|rest| rest.first_chunk()) {
+        Some(word) => u64::from_le_bytes(*word),
+        // All that there is.
+        None => family.iter().take(8).fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    let len = family.len();
+    let [first, middle, last] = [0, (len / 2).saturating_sub(4), len.saturating_sub(8)].map(word);
+    let mixed = (first ^ last.rotate_left(21) ^ middle.rotate_left(42) ^ len as u64)
         .wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 48) as usize % SLOTS
 }
@@ -286,6 +329,34 @@ mod tests {
             assert_eq!(rows.run(index), Some((3, 10 + index as u32)));
         }
         assert_eq!(rows.name(99), &b""[..]);
+    }
+
+    #[test]
+    fn names_are_told_whatever_the_way_they_came() {
+        let told = |rows: &Rows| {
+            let mut all = Vec::new();
+            rows.tell_names(|bytes| all.extend_from_slice(bytes));
+            all
+        };
+        let list = |names: &[&str]| {
+            let mut rows = Rows::default();
+            names.iter().zip(1..).for_each(|(name, line)| rows.push(name.as_bytes(), 0, line));
+            rows
+        };
+        let whole = list(NAMES);
+        for cut in 0..NAMES.len() {
+            let mut pieced = list(&NAMES[..cut]);
+            // As if every family had lost its slot.
+            pieced.lately.clear();
+            pieced.append(&list(&NAMES[cut..]));
+            assert_eq!(told(&pieced), told(&whole), "cut at {cut}");
+        }
+        let mut names = NAMES.to_vec();
+        for at in 0..NAMES.len() {
+            names[at] = "Win.Malware.Agent-2-1";
+            assert_ne!(told(&list(&names)), told(&whole), "another name at {at}");
+            names[at] = NAMES[at];
+        }
     }
 
     #[test]

@@ -894,25 +894,13 @@ impl SignatureSet {
             &columns.yara_rows,
             &columns.certificate_rows,
         ]);
-        let mut names = Vec::new();
-        for rows in rows {
-            for index in 0..rows.len() {
-                rows.write(index, &mut names);
-                names.push(b'\n');
-                if names.len() > 1 << 16 {
-                    part(&names);
-                    names.clear();
-                }
-            }
-            part(&names);
-            names.clear();
-        }
+        rows.for_each(|rows| rows.tell_names(&mut part));
         let hashes = columns.hashes.iter().chain(columns.parts.iter().flatten());
         for hashes in hashes.chain(&columns.allowed) {
             part(&hashes.digests);
             for sizes in hashes.sizes.chunks(1 << 10) {
-                let bytes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
-                part(&bytes);
+                let bytes: Vec<[u8; 4]> = sizes.iter().map(|size| size.to_le_bytes()).collect();
+                part(bytes.as_flattened());
             }
         }
         digest.finalize().into()
