@@ -333,8 +333,17 @@ impl Crowd {
             let grams = usize::from(at)..usize::from(at) + 4;
             grams.map(|at| self.cost(each, hash(at))).sum::<f64>()
         };
-        let costs = rarest.into_iter().map(|place| (place.0, cost(place)));
-        let at = costs.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| usize::from(at));
+        let (mut at, mut least) = (0, f64::INFINITY);
+        for place in rarest {
+            let cost = cost(place);
+            if cost < least {
+                (at, least) = (usize::from(place.0), cost);
+            }
+            // Nothing is much better than four new grams that stand nowhere.
+            if least < 4.1 * DENSITY {
+                break;
+            }
+        }
         let window: [u8; AROUND] = bytes[at..].first_chunk().copied().unwrap_or_default();
         [0, 1, 2, 3].map(|shift| {
             let hash = hash(at + shift);
