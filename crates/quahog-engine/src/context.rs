@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::exe::Headers;
 use crate::icon::{self, Icons};
-use crate::md5::Progress;
+use crate::running::{Digests, Running, Wanted};
 
 /// A buffer in the nesting, with the layers around it.
 ///
@@ -23,8 +23,8 @@ pub struct Layer<'a> {
     without_parts: bool,
     without_signers: bool,
     md5: OnceCell<[u8; 16]>,
-    /// How far the MD5 is, until it is asked for.
-    md5_so_far: Cell<Progress>,
+    /// How far its digests are, until they are asked for.
+    running: Cell<Running>,
     sha1: OnceCell<[u8; 20]>,
     sha256: OnceCell<[u8; 32]>,
     headers: OnceCell<Headers>,
@@ -65,7 +65,7 @@ impl<'a> Layer<'a> {
             without_parts: false,
             without_signers: false,
             md5: OnceCell::new(),
-            md5_so_far: Cell::default(),
+            running: Cell::default(),
             sha1: OnceCell::new(),
             sha256: OnceCell::new(),
             headers: OnceCell::new(),
@@ -165,24 +165,33 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// As [`digest`](Self::digest), of MD5. Those of the layers around it that
-    /// are `wanted` get on at the same time, as [`md5_of_part`](Self::md5_of_part)
-    /// says.
-    pub(crate) fn md5(&self, wanted: impl Fn(&Layer<'_>) -> bool) -> &[u8; 16] {
-        self.md5.get_or_init(|| {
-            let around = self.chain().skip(1).filter(|layer| wanted(layer));
-            beside(self.md5_so_far.get(), self.bytes, around)
-        })
+    /// Computes the digests of the layer that are wanted, for
+    /// [`digest`](Self::digest) to give. Those of the layers around it that are
+    /// wanted get on at the same time.
+    pub(crate) fn compute_digests(&self, wanted: impl Fn(&Layer<'_>) -> Wanted) {
+        let own = wanted(self);
+        let is_known = self.md5.get().is_some() || self.sha256.get().is_some();
+        if !own.any() || is_known {
+            return;
+        }
+        let around = self.chain().skip(1);
+        let Digests { md5, sha256 } =
+            beside(self.running.get(), self.bytes, own.sha256, around, &wanted);
+        // Neither is set yet.
+        let _ = self.md5.set(md5);
+        if let Some(sha256) = sha256 {
+            let _ = self.sha256.set(sha256);
+        }
     }
 
-    /// The MD5 of some of its bytes; the MD5 of the layer itself and of those
-    /// around it, if they are `wanted`, get on at the same time.
+    /// The MD5 of some of its bytes; the digests of the layer itself and of those
+    /// around it, as far as they are wanted, get on at the same time.
     pub(crate) fn md5_of_part(
         &self,
         bytes: &[u8],
-        wanted: impl Fn(&Layer<'_>) -> bool,
+        wanted: impl Fn(&Layer<'_>) -> Wanted,
     ) -> [u8; 16] {
-        beside(Progress::default(), bytes, self.chain().filter(|layer| wanted(layer)))
+        beside(Running::default(), bytes, false, self.chain(), &wanted).md5
     }
 
     /// A digest of its bytes.
@@ -190,29 +199,40 @@ impl<'a> Layer<'a> {
     /// Costs time linear in the bytes when first asked for.
     pub fn digest(&self, kind: DigestKind) -> &[u8] {
         match kind {
-            DigestKind::Md5 => self.md5.get_or_init(|| self.md5_so_far.get().finish(self.bytes)),
+            DigestKind::Md5 => {
+                self.md5.get_or_init(|| self.running.get().finish(self.bytes, false).md5)
+            }
             DigestKind::Sha1 => self.sha1.get_or_init(|| Sha1::digest(self.bytes).into()),
-            DigestKind::Sha256 => self.sha256.get_or_init(|| Sha256::digest(self.bytes).into()),
+            DigestKind::Sha256 => self.sha256.get_or_init(|| {
+                // Unless it was left out at some block.
+                let digest = self.running.get().finish(self.bytes, true).sha256;
+                digest.unwrap_or_else(|| Sha256::digest(self.bytes).into())
+            }),
         }
     }
 }
 
-/// Finishes the MD5 of some bytes, and takes those of layers that will be asked
+/// Finishes the digests of some bytes, and takes those of layers that will be asked
 /// for theirs along.
 fn beside<'l>(
-    mut progress: Progress,
+    mut running: Running,
     bytes: &[u8],
+    sha256: bool,
     layers: impl Iterator<Item = &'l Layer<'l>>,
-) -> [u8; 16] {
+    wanted: &impl Fn(&Layer<'_>) -> Wanted,
+) -> Digests {
     for layer in layers.filter(|layer| !layer.is_view && layer.md5.get().is_none()) {
-        if progress.is_at_end(bytes) {
+        if running.is_at_end(bytes) {
             break;
         }
-        let mut other = layer.md5_so_far.get();
-        progress.beside(bytes, &mut other, layer.bytes);
-        layer.md5_so_far.set(other);
+        let others = wanted(layer);
+        if others.any() {
+            let mut other = layer.running.get();
+            running.beside(bytes, &mut other, layer.bytes, sha256 || others.sha256);
+            layer.running.set(other);
+        }
     }
-    progress.finish(bytes)
+    running.finish(bytes, sha256)
 }
 
 /// What a container says of a part, before the part is looked at.

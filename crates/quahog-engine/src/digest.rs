@@ -9,7 +9,7 @@ use quahog_sig::model::{DigestKind, HashColumns};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use crate::md5;
+use crate::running::{self, Wanted};
 
 /// An index over hash columns.
 #[derive(Clone, Debug, Default)]
@@ -145,6 +145,12 @@ impl HashIndexes {
         self.0.iter().any(|index| index.may_hold(size))
     }
 
+    /// Which digests of a buffer of this size may be listed.
+    pub(crate) fn wanted(&self, size: usize) -> Wanted {
+        let may_hold = |kind| self.of(kind).may_hold(size);
+        Wanted { md5: may_hold(DigestKind::Md5), sha256: may_hold(DigestKind::Sha256) }
+    }
+
     pub(crate) fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
         for index in &mut self.0 {
             s.table(&mut index.order)?;
@@ -164,7 +170,7 @@ impl HashIndexes {
 pub(crate) fn digest_of(kind: DigestKind, bytes: &[u8]) -> [u8; 32] {
     let mut digest = [0; 32];
     match kind {
-        DigestKind::Md5 => digest[..16].copy_from_slice(&md5::digest(bytes)),
+        DigestKind::Md5 => digest[..16].copy_from_slice(&running::md5(bytes)),
         DigestKind::Sha1 => digest[..20].copy_from_slice(&Sha1::digest(bytes)),
         DigestKind::Sha256 => digest.copy_from_slice(&Sha256::digest(bytes)),
     }

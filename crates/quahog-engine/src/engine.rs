@@ -627,6 +627,8 @@ impl Scan<'_, '_> {
 
     fn hashes(&mut self) -> Result<(), Interrupted> {
         let bytes = self.layer.bytes();
+        let indexes = &self.segment.tables.hashes;
+        self.layer.compute_digests(|layer| indexes.wanted(layer.bytes().len()));
         for (stage, kind) in DigestKind::ALL.into_iter().enumerate() {
             let index = self.segment.tables.hashes.of(kind);
             if !index.may_hold(bytes.len()) {
@@ -634,11 +636,7 @@ impl Scan<'_, '_> {
             }
             self.meter.tick(bytes.len() as u64)?;
             let columns = self.segment.tables.set.hashes(kind);
-            let digest = match kind {
-                DigestKind::Md5 => self.layer.md5(|around| index.may_hold(around.bytes().len())),
-                _ => self.layer.digest(kind),
-            };
-            let rows = index.find(columns, digest, bytes.len());
+            let rows = index.find(columns, self.layer.digest(kind), bytes.len());
             for row in rows.into_iter().flatten() {
                 let id = self.segment.tables.set.hash_id(kind, row);
                 let mut order = self.order(1, Target::ANY, row);
@@ -719,8 +717,8 @@ impl Scan<'_, '_> {
             self.meter.tick(bytes.len() as u64)?;
             let mut digest = [0; 32];
             if kind == DigestKind::Md5 {
-                let whole = self.segment.tables.hashes.of(kind);
-                let wanted = |layer: &Layer<'_>| whole.may_hold(layer.bytes().len());
+                let whole = &self.segment.tables.hashes;
+                let wanted = |layer: &Layer<'_>| whole.wanted(layer.bytes().len());
                 digest[..16].copy_from_slice(&self.layer.md5_of_part(bytes, wanted));
             } else {
                 digest = digest_of(kind, bytes);

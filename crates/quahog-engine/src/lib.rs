@@ -57,6 +57,7 @@ mod md5;
 mod offset;
 mod plan;
 mod prefilter;
+mod running;
 mod segment;
 #[allow(unsafe_code)]
 mod simd;

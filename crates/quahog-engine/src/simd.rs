@@ -9,15 +9,33 @@
 #[cfg(not(target_arch = "x86_64"))]
 use std::ops::Range;
 
+use sha2::block_api::compress256;
+
+use crate::md5::{Block, Lanes, blocks};
 #[cfg(not(target_arch = "x86_64"))]
 use crate::prefilter::probe::{Candidate, Halves};
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) use crate::md5::pair as md5_pair;
+pub(crate) use self::one_after_the_other as md5_and_sha256;
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use crate::md5::blocks as md5;
 #[cfg(all(fuzzing, target_arch = "x86_64"))]
 pub(crate) use x86_64::assert_twins;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{Vectors, md5_pair};
+pub(crate) use x86_64::{Vectors, md5, md5_and_sha256};
+
+/// Takes in blocks for both digests, as many of each buffer.
+pub(crate) fn one_after_the_other<const N: usize>(
+    state: &mut Lanes<N>,
+    sha256: &mut [[u32; 8]; N],
+    buffers: [&[Block]; N],
+) {
+    blocks(state, buffers);
+    let n = buffers.iter().map(|blocks| blocks.len()).min().unwrap_or(0);
+    for (state, blocks) in sha256.iter_mut().zip(buffers) {
+        compress256(state, &blocks[..n]);
+    }
+}
 
 /// Proof that this CPU has vectors that are worth their while: none is known
 /// for this architecture.
@@ -65,12 +83,12 @@ impl Vectors {
         match self {}
     }
 
-    pub(crate) fn pairs(
+    pub(crate) fn screen<const N: usize>(
         self,
-        _: &Halves,
+        _: &Halves<N>,
         _: &[u8],
         _: Range<usize>,
-        _: &mut Vec<Candidate>,
+        _: &mut impl FnMut(usize, [u8; N]),
     ) -> Range<usize> {
         match self {}
     }
@@ -79,26 +97,26 @@ impl Vectors {
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use std::arch::x86_64::{
-        __m128i, __m256i, __m512i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_add_epi32,
-        _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi8,
-        _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_movemask_epi8,
-        _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256, _mm256_set_m128i,
-        _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256,
-        _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srl_epi32,
-        _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_xor_si256,
-        _mm512_add_epi32, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_castsi128_si512,
-        _mm512_cmpeq_epi32_mask, _mm512_cmplt_epi32_mask, _mm512_i32gather_epi32,
-        _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mullo_epi32, _mm512_or_si512,
-        _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32,
-        _mm512_sllv_epi32, _mm512_srl_epi32, _mm512_srli_epi32, _mm512_storeu_si512,
-        _mm512_xor_si512,
+        __m128i, __m256i, __m512i, _mm_add_epi32, _mm_alignr_epi8, _mm_cvtsi32_si128,
+        _mm_extract_epi32, _mm_loadu_si128, _mm_set_epi32, _mm_set_epi64x, _mm_sha256msg1_epu32,
+        _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8, _mm_shuffle_epi32,
+        _mm256_add_epi32, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_castsi256_ps,
+        _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256,
+        _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256,
+        _mm256_set_m128i, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi8,
+        _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_sllv_epi32,
+        _mm256_srl_epi32, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_si256,
+        _mm256_xor_si256, _mm512_add_epi32, _mm512_and_si512, _mm512_broadcast_i32x4,
+        _mm512_castsi128_si512, _mm512_cmpeq_epi32_mask, _mm512_cmplt_epi32_mask,
+        _mm512_i32gather_epi32, _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mullo_epi32,
+        _mm512_or_si512, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
+        _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srl_epi32, _mm512_srli_epi32,
+        _mm512_storeu_si512, _mm512_xor_si512,
     };
     use std::ops::Range;
 
-    use crate::md5::{self, Lanes};
-    use crate::prefilter::probe::{
-        Candidate, FACTORS, FOLD, Halves, MASK, MAX_BITS, hash_short, pair_of,
-    };
+    use crate::md5::{self, Block, Lanes};
+    use crate::prefilter::probe::{Candidate, FACTORS, FOLD, Halves, MASK, MAX_BITS, hash_short};
 
     /// Proof that this CPU has the vectors: only [`Vectors::all`] makes one.
     #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -181,40 +199,168 @@ mod x86_64 {
             }
         }
 
-        /// Appends the candidates for needles of two and three bytes, and gives the
-        /// range that is left. With AVX-512, too, this is done by AVX2.
-        pub(crate) fn pairs(
+        /// Finds the places whose halves are known, and gives the range that is left.
+        /// With AVX-512, too, this is done by AVX2.
+        pub(crate) fn screen<const N: usize>(
             self,
-            halves: &Halves,
+            known: &Halves<N>,
             haystack: &[u8],
             range: Range<usize>,
-            out: &mut Vec<Candidate>,
+            found: &mut impl FnMut(usize, [u8; N]),
         ) -> Range<usize> {
-            if u32::try_from(haystack.len()).is_err() {
-                return range;
-            }
             // SAFETY: `self` is proof that the CPU has AVX2, without which it has no
             // AVX-512.
-            unsafe { pairs_avx2(halves, haystack, range, out) }
+            unsafe { screen_avx2(known, haystack, range, found) }
         }
     }
 
-    /// Takes in as many blocks of two buffers as the shorter has: with `andn` and
-    /// `rorx`, which spare the copies, nearly twice as fast as one after the
+    /// Takes in as many blocks of buffers as the shortest has: with `andn` and
+    /// `rorx`, which spare the copies, two are nearly twice as fast as one after the
     /// other; without them, a third faster.
-    pub(crate) fn md5_pair(lanes: &mut Lanes<2>, left: &[[u8; 64]], right: &[[u8; 64]]) {
+    pub(crate) fn md5<const N: usize>(state: &mut Lanes<N>, buffers: [&[Block]; N]) {
         if is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2") {
             // SAFETY: the CPU has both, as was just asked.
-            unsafe { md5_pair_bmi(lanes, left, right) }
+            unsafe { md5_bmi(state, buffers) }
         } else {
-            md5::pair(lanes, left, right);
+            md5::blocks(state, buffers);
         }
     }
 
     #[target_feature(enable = "bmi1,bmi2")]
-    fn md5_pair_bmi(lanes: &mut Lanes<2>, left: &[[u8; 64]], right: &[[u8; 64]]) {
-        md5::pair(lanes, left, right);
+    fn md5_bmi<const N: usize>(state: &mut Lanes<N>, buffers: [&[Block]; N]) {
+        md5::blocks(state, buffers);
     }
+
+    /// Takes in blocks for both digests, as many of each buffer: SHA-256 by its own
+    /// instructions between the steps of MD5, which leave them room.
+    pub(crate) fn md5_and_sha256<const N: usize>(
+        state: &mut Lanes<N>,
+        sha256: &mut [[u32; 8]; N],
+        buffers: [&[Block]; N],
+    ) {
+        let has_all = is_x86_feature_detected!("sha")
+            && is_x86_feature_detected!("sse4.1")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2");
+        if has_all {
+            // SAFETY: the CPU has all of these, as was just asked.
+            unsafe { md5_and_sha256_ni(state, sha256, buffers) }
+        } else {
+            super::one_after_the_other(state, sha256, buffers);
+        }
+    }
+
+    /// A block on its way through SHA-256.
+    #[derive(Clone, Copy)]
+    struct Rounds {
+        abef: __m128i,
+        cdgh: __m128i,
+        words: [__m128i; 4],
+    }
+
+    impl Rounds {
+        #[target_feature(enable = "ssse3")]
+        #[inline]
+        fn new([abef, cdgh]: [__m128i; 2], block: &Block) -> Rounds {
+            let order = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
+            let words = std::array::from_fn(|at| {
+                // SAFETY: 16 bytes are readable from the first, 17th, 33rd and 49th
+                // of the 64 bytes; `loadu` needs no alignment.
+                let words = unsafe { _mm_loadu_si128(block.as_ptr().add(16 * at).cast()) };
+                _mm_shuffle_epi8(words, order)
+            });
+            Rounds { abef, cdgh, words }
+        }
+
+        /// Four of the 64 rounds.
+        #[target_feature(enable = "sha,ssse3")]
+        #[inline]
+        fn four(&mut self, number: usize) {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|ahead| self.words[(number + ahead) % 4]);
+            let mut words = a;
+            if number >= 4 {
+                let sum = _mm_add_epi32(_mm_sha256msg1_epu32(a, b), _mm_alignr_epi8(d, c, 4));
+                words = _mm_sha256msg2_epu32(sum, d);
+                self.words[number % 4] = words;
+            }
+            let [a, b, c, d] = ROOTS[number].map(|root| root as i32);
+            let sum = _mm_add_epi32(words, _mm_set_epi32(d, c, b, a));
+            self.cdgh = _mm_sha256rnds2_epu32(self.cdgh, self.abef, sum);
+            let upper = _mm_shuffle_epi32(sum, 0x0e);
+            self.abef = _mm_sha256rnds2_epu32(self.abef, self.cdgh, upper);
+        }
+    }
+
+    #[target_feature(enable = "sha,sse4.1,bmi1,bmi2")]
+    fn md5_and_sha256_ni<const N: usize>(
+        state: &mut Lanes<N>,
+        sha256: &mut [[u32; 8]; N],
+        buffers: [&[Block]; N],
+    ) {
+        let mut states = sha256.map(|state| {
+            let [a, b, c, d, e, f, g, h] = state.map(|word| word as i32);
+            [_mm_set_epi32(a, b, e, f), _mm_set_epi32(c, d, g, h)]
+        });
+        for number in 0..buffers.iter().map(|blocks| blocks.len()).min().unwrap_or(0) {
+            let blocks = buffers.map(|blocks| &blocks[number]);
+            let mut lanes = *state;
+            let mut rounds: [Rounds; N] =
+                std::array::from_fn(|lane| Rounds::new(states[lane], blocks[lane]));
+            macro_rules! both {
+                ($($four:literal: $a:literal $b:literal $c:literal $d:literal,)*) => { $(
+                    md5::step::<N, $a>(&mut lanes, blocks);
+                    md5::step::<N, $b>(&mut lanes, blocks);
+                    md5::step::<N, $c>(&mut lanes, blocks);
+                    md5::step::<N, $d>(&mut lanes, blocks);
+                    for rounds in &mut rounds {
+                        rounds.four($four);
+                    }
+                )* };
+            }
+            both! {
+                0: 0 1 2 3, 1: 4 5 6 7, 2: 8 9 10 11, 3: 12 13 14 15,
+                4: 16 17 18 19, 5: 20 21 22 23, 6: 24 25 26 27, 7: 28 29 30 31,
+                8: 32 33 34 35, 9: 36 37 38 39, 10: 40 41 42 43, 11: 44 45 46 47,
+                12: 48 49 50 51, 13: 52 53 54 55, 14: 56 57 58 59, 15: 60 61 62 63,
+            }
+            md5::add(state, &lanes);
+            for ([abef, cdgh], rounds) in states.iter_mut().zip(rounds) {
+                *abef = _mm_add_epi32(*abef, rounds.abef);
+                *cdgh = _mm_add_epi32(*cdgh, rounds.cdgh);
+            }
+        }
+        for (words, [abef, cdgh]) in sha256.iter_mut().zip(states) {
+            let [a, b, e, f] = words_of(abef);
+            let [c, d, g, h] = words_of(cdgh);
+            *words = [a, b, c, d, e, f, g, h];
+        }
+    }
+
+    /// The words of a vector, the uppermost first.
+    #[target_feature(enable = "sse4.1")]
+    #[inline]
+    fn words_of(vector: __m128i) -> [u32; 4] {
+        let words = [
+            _mm_extract_epi32::<3>(vector),
+            _mm_extract_epi32::<2>(vector),
+            _mm_extract_epi32::<1>(vector),
+            _mm_extract_epi32::<0>(vector),
+        ];
+        words.map(|word| word as u32)
+    }
+
+    /// The constants of the 64 rounds of SHA-256, four by four (FIPS 180-4).
+    #[rustfmt::skip]
+    const ROOTS: [[u32; 4]; 16] = [
+        [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5], [0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5],
+        [0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3], [0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174],
+        [0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc], [0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da],
+        [0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7], [0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967],
+        [0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13], [0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85],
+        [0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3], [0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070],
+        [0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5], [0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3],
+        [0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208], [0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2],
+    ];
 
     /// A filter whose words are numbered by the upper `bits` bits of a hash:
     /// its length is `1 << bits`, so that no hash leads outside of it.
@@ -578,44 +724,41 @@ mod x86_64 {
     }
 
     #[target_feature(enable = "avx2")]
-    fn pairs_avx2(
-        halves: &Halves,
+    fn screen_avx2<const N: usize>(
+        known: &Halves<N>,
         haystack: &[u8],
         range: Range<usize>,
-        out: &mut Vec<Candidate>,
+        found: &mut impl FnMut(usize, [u8; N]),
     ) -> Range<usize> {
-        // SAFETY: each has 16 bytes.
-        let tables = halves.each_ref().map(|table| unsafe {
-            _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()))
+        let tables = known.each_ref().map(|tables| {
+            tables.each_ref().map(|table| {
+                // SAFETY: `table` has 16 bytes.
+                _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
+            })
         });
-        let [low, high, next_low, next_high] = tables;
         let (fold, half) = (_mm256_set1_epi8(FOLD as i8), _mm256_set1_epi8(15));
-        let of = |[low, high]: [__m256i; 2], bytes: __m256i| {
-            let bytes = _mm256_or_si256(bytes, fold);
-            let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half);
-            let low = _mm256_shuffle_epi8(low, _mm256_and_si256(bytes, half));
-            _mm256_and_si256(low, _mm256_shuffle_epi8(high, upper))
-        };
         let mut at = range.start;
         while at + 32 <= range.end
-            && let Some(window) = haystack.get(at..at + 33)
+            && let Some(window) = haystack.get(at..at + 31 + N)
         {
-            // SAFETY: 32 bytes are readable from the start of the 33 bytes and from
-            // the second of them; `loadu` needs no alignment.
-            let (first, second) = unsafe {
-                let window = window.as_ptr();
-                (_mm256_loadu_si256(window.cast()), _mm256_loadu_si256(window.add(1).cast()))
-            };
-            let classes =
-                _mm256_and_si256(of([low, high], first), of([next_low, next_high], second));
+            let mut classes = _mm256_set1_epi8(-1);
+            for (number, [low, high]) in tables.into_iter().enumerate() {
+                // SAFETY: `number` is below `N`, so 32 bytes are readable from there
+                // in the 31 and `N` bytes; `loadu` needs no alignment.
+                let bytes = unsafe { _mm256_loadu_si256(window.as_ptr().add(number).cast()) };
+                let bytes = _mm256_or_si256(bytes, fold);
+                let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half);
+                let low = _mm256_shuffle_epi8(low, _mm256_and_si256(bytes, half));
+                let high = _mm256_shuffle_epi8(high, upper);
+                classes = _mm256_and_si256(classes, _mm256_and_si256(low, high));
+            }
             let none = _mm256_cmpeq_epi8(classes, _mm256_setzero_si256());
             let mut places = !(_mm256_movemask_epi8(none) as u32); // 32 bits
             while places != 0 {
                 let place = places.trailing_zeros() as usize;
                 places &= places - 1;
-                if let Some(&pair) = window.get(place..).and_then(|rest| rest.first_chunk()) {
-                    // The caller saw that places are below 2^32.
-                    out.push(Candidate { at: (at + place) as u32, hash: pair_of(pair) });
+                if let Some(&gram) = window.get(place..).and_then(|rest| rest.first_chunk()) {
+                    found(at + place, gram);
                 }
             }
             at += 32;
@@ -649,17 +792,30 @@ mod x86_64 {
             let left = twin.few(filter, block, range.clone(), &mut found);
             probe::few(filter, block, left, &mut found);
             assert_eq!(found, expected, "few, {at}");
-            expected.clear();
-            found.clear();
-            // Any bits will do.
-            let mut halves = Halves::default();
-            let bytes = filter.iter().flat_map(|word| word.to_le_bytes());
-            halves.as_flattened_mut().iter_mut().zip(bytes).for_each(|(half, byte)| *half = byte);
-            probe::pairs(&halves, block, range.clone(), &mut expected);
-            let left = twin.pairs(&halves, block, range.clone(), &mut found);
-            probe::pairs(&halves, block, left, &mut found);
-            assert_eq!(found, expected, "pairs, {at}");
+            assert_screen::<2>(twin, filter, block, range.clone());
+            assert_screen::<4>(twin, filter, block, range.clone());
         }
+    }
+
+    #[cfg(any(test, fuzzing))]
+    fn assert_screen<const N: usize>(
+        twin: Vectors,
+        filter: &[u32],
+        block: &[u8],
+        range: Range<usize>,
+    ) {
+        use crate::prefilter::probe;
+        // Any bits will do.
+        let mut known: Halves<N> = [[[0; 16]; 2]; N];
+        let bytes = filter.iter().flat_map(|word| word.to_le_bytes());
+        let halves = known.as_flattened_mut().as_flattened_mut();
+        halves.iter_mut().zip(bytes).for_each(|(half, byte)| *half = byte);
+        let (mut expected, mut found) = (Vec::new(), Vec::new());
+        probe::screen(&known, block, range.clone(), |at, gram| expected.push((at, gram)));
+        let mut push = |at, gram| found.push((at, gram));
+        let left = twin.screen(&known, block, range.clone(), &mut push);
+        probe::screen(&known, block, left, push);
+        assert_eq!(found, expected, "screen of {N}, {range:?} of {} bytes", block.len());
     }
 
     #[cfg(test)]
@@ -675,6 +831,21 @@ mod x86_64 {
                 seed
             };
             std::iter::repeat_with(next).take(n).collect()
+        }
+
+        #[test]
+        fn digests_are_what_they_are_one_after_the_other() {
+            let bytes: Vec<u8> = noise(8 * 20, 5).into_iter().flat_map(u64::to_le_bytes).collect();
+            let blocks = bytes.as_chunks().0;
+            let buffers = [&blocks[..9], &blocks[11..]];
+            let (mut lanes, mut states) = ([[1, 2], [3, 4], [5, 6], [7, 8]], [[9; 8], [10; 8]]);
+            let (mut expected, mut expected_states) = (lanes, states);
+            super::super::one_after_the_other(&mut expected, &mut expected_states, buffers);
+            md5_and_sha256(&mut lanes, &mut states, buffers);
+            assert_eq!((lanes, states), (expected, expected_states));
+            let mut lanes = [[1, 2], [3, 4], [5, 6], [7, 8]];
+            md5(&mut lanes, buffers);
+            assert_eq!(lanes, expected);
         }
 
         #[test]

@@ -28,6 +28,10 @@ const MAX_FILTER: usize = 1 << (MAX_BITS - 2);
 /// is common, such as zeros: with 35,000 twice as many places passed.
 const MAX_FEW: usize = 4_096;
 
+/// Needles that are very few: then all are known by grams of 4 bytes, which are
+/// found by their halves.
+const MAX_VERY_FEW: usize = 48;
+
 /// What it costs to look for a literal, as places to look at for each byte of
 /// data: how often its grams stand there, and the share of its kind in what
 /// every byte costs.
@@ -142,10 +146,16 @@ impl<'n> PrefilterBuilder<'n> {
         pairs.sort_unstable();
         let (pair_filter, halves) = pair_filter(pairs.iter().map(|&[pair, _]| pair));
         let (long_filter, long) = grams(long);
-        let few = few(short.iter().map(|&(gram, _)| gram));
+        let (few, screen) = few(short.iter().map(|&(gram, _)| gram));
         let (short_filter, short) = grams(short.into_iter().map(|(_, gram)| gram).collect());
-        let filters =
-            Filters { long: long_filter, short: short_filter, few, pairs: pair_filter, halves };
+        let filters = Filters {
+            long: long_filter,
+            short: short_filter,
+            few,
+            screen,
+            pairs: pair_filter,
+            halves,
+        };
         Ok(Prefilter {
             filters,
             long,
@@ -183,6 +193,7 @@ fn texts(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildErro
     let too_large = |n: usize| BuildError::TooLarge(format!("{n} needles"));
     let mut all = Texts::default();
     let mut crowd = Crowd::new();
+    let long = if groups.len() <= MAX_VERY_FEW { usize::MAX } else { LONG };
     for group in groups {
         pace::point();
         steps.add(group.len() as u64);
@@ -198,7 +209,7 @@ fn texts(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildErro
             }
             0 | 1 => return Err(BuildError::TooLarge("a literal of one byte".to_owned())),
             2 | 3 => all.pairs.push([pair_of([bytes[0], bytes[1]]), number]),
-            4..LONG => all.short.push(crowd.short(bytes, number)),
+            len if len < long => all.short.push(crowd.short(bytes, number)),
             _ => all.long.extend(crowd.long(bytes, number, needle.rarest)),
         }
         all.texts.push(Text {
@@ -353,15 +364,21 @@ impl Crowd {
     }
 }
 
-/// The filter of grams of 4 bytes at even and at odd places, if they are few.
-fn few(grams: impl Iterator<Item = [u8; 4]>) -> Table<u32> {
+/// The filter of grams of 4 bytes at even and at odd places, if they are few, and
+/// their halves, if they are very few.
+fn few(grams: impl Iterator<Item = [u8; 4]>) -> (Table<u32>, Table<u8>) {
     let mut grams: Vec<[u8; 4]> = grams.collect();
     grams.sort_unstable();
     grams.dedup();
     if grams.len() > MAX_FEW {
-        return Table::default();
+        return Default::default();
     }
-    filter(2 * grams.len(), |bits| grams.iter().flat_map(move |&gram| slots_of_few(gram, bits)))
+    let slots = |bits| grams.iter().flat_map(move |&gram| slots_of_few(gram, bits));
+    let screen = match grams.len() {
+        1..=MAX_VERY_FEW => bytemuck::bytes_of(&halves(&grams)).to_vec().into(),
+        _ => Table::default(),
+    };
+    (filter(2 * grams.len(), slots), screen)
 }
 
 /// The filter of some grams and their table.
@@ -401,12 +418,13 @@ fn pair_filter(pairs: impl Iterator<Item = u32>) -> (Table<u64>, Table<u8>) {
         return Default::default();
     }
     pairs.sort_unstable();
+    pairs.dedup();
     let mut filter = vec![0u64; PAIR_WORDS];
     for &pair in &pairs {
         let pair = u16::from_le_bytes(pair);
         filter[usize::from(pair >> 6)] |= 1 << (pair & 63);
     }
-    (filter.into(), halves(&pairs).as_flattened().to_vec().into())
+    (filter.into(), bytemuck::bytes_of(&halves(&pairs)).to_vec().into())
 }
 
 /// A filter of so many different slots.

@@ -10,7 +10,8 @@
 //!    (11 bytes and more) are known by grams of 8 bytes, looked for at every
 //!    fourth place only, so each has four of them in the filter, one for each
 //!    way in which it can lie; shorter ones by one gram of 4 bytes, looked for
-//!    at every place; where these are few, two places share a look. All bytes are folded by setting bit 5, so that one table
+//!    at every place; where these are few, two places share a look, and where all
+//!    needles are very few, all are known so, and first by halves of bytes. All bytes are folded by setting bit 5, so that one table
 //!    serves signatures that ignore case.
 //! 2. *bucket*: the entries of the table whose gram has the same hash, and for
 //!    long ones the same eleven bytes in and around it, so that data made of what
@@ -82,6 +83,8 @@ pub(crate) struct Filters {
     short: Table<u32>,
     /// Instead of `short`, if these are few: see [`Probes::Few`].
     few: Table<u32>,
+    /// The [`Halves`] of the grams of 4 bytes, if these are very few.
+    screen: Table<u8>,
     /// A bit for each pair of folded bytes with which a needle of two or three
     /// bytes begins; empty if there are none.
     pairs: Table<u64>,
@@ -99,8 +102,14 @@ impl Filters {
                 true => merge_grams(all.clone().map(|filters| &filters.few)),
                 false => Table::default(),
             },
+            screen: match all.clone().all(|f| f.short.is_empty() || !f.screen.is_empty()) {
+                true => {
+                    merge_bits(size_of::<Halves<4>>(), all.clone().map(|filters| &filters.screen))
+                }
+                false => Table::default(),
+            },
             pairs: merge_bits(PAIR_WORDS, all.clone().map(|filters| &filters.pairs)),
-            halves: merge_bits(size_of::<Halves>(), all.map(|filters| &filters.halves)),
+            halves: merge_bits(size_of::<Halves<2>>(), all.map(|filters| &filters.halves)),
         }
     }
 
@@ -108,6 +117,7 @@ impl Filters {
         s.table(&mut self.long)?;
         s.table(&mut self.short)?;
         s.table(&mut self.few)?;
+        s.table(&mut self.screen)?;
         s.table(&mut self.pairs)?;
         s.table(&mut self.halves)
     }
@@ -373,6 +383,7 @@ impl Prefilter {
         4 * (filters.long.len() + filters.short.len() + filters.few.len())
             + 8 * filters.pairs.len()
             + filters.halves.len()
+            + filters.screen.len()
             + grams(&self.long)
             + grams(&self.short)
             + size_of_val(&self.pairs[..])
@@ -473,10 +484,13 @@ impl<'p> Search<'p, '_, '_> {
             }
         }
         self.passed.texts = 0;
-        let Filters { long, short, few, pairs, halves } = self.sieve.filters;
+        let Filters { long, short, few, screen, pairs, halves } = self.sieve.filters;
         let (long, short, few, pairs) = (&long[..], &short[..], &few[..], &pairs[..]);
-        let short = if few.is_empty() { (short, Probes::Short) } else { (few, Probes::Few) };
-        let halves = halves.as_chunks().0.as_array();
+        let short = match few {
+            [] => (short, Probes::Short),
+            _ => (few, Probes::Few(bytemuck::try_from_bytes(screen).ok())),
+        };
+        let halves = bytemuck::try_from_bytes(halves).ok();
         let mut from = 0;
         while from < self.haystack.len() {
             let to = self.haystack.len().min(from + BLOCK);
@@ -520,7 +534,7 @@ impl<'p> Search<'p, '_, '_> {
         &mut self,
         segment: usize,
         prefilter: &Prefilter,
-        probes: Probes,
+        probes: Probes<'_>,
         from: usize,
         block: &[u8],
         candidates: &[Candidate],
@@ -529,7 +543,7 @@ impl<'p> Search<'p, '_, '_> {
         let (grams, filter) = match probes {
             Probes::Long => (&prefilter.long, &prefilter.filters.long),
             Probes::Short => (&prefilter.short, &prefilter.filters.short),
-            Probes::Few => (&prefilter.short, &prefilter.filters.few),
+            Probes::Few(_) => (&prefilter.short, &prefilter.filters.few),
         };
         let (filter, alone) = (&filter[..], self.sieve.n_segments == 1);
         let buckets = grams.buckets();
@@ -552,7 +566,7 @@ impl<'p> Search<'p, '_, '_> {
             let place = from + at as usize;
             let bucket = buckets.entries.get(start as usize..end as usize).unwrap_or_default();
             match probes {
-                Probes::Short | Probes::Few => {
+                Probes::Short | Probes::Few(_) => {
                     self.entries(segment, prefilter, bucket, hash, place);
                 }
                 // Few have more than some entries.

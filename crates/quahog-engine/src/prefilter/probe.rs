@@ -15,21 +15,21 @@ pub(crate) struct Candidate {
 
 /// Which grams are looked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Probes {
+pub(crate) enum Probes<'f> {
     /// 8 bytes at every place that is a multiple of 4.
     Long,
     /// 4 bytes at every place.
     Short,
     /// As `Short`, of few grams: two places share a look at the filter. Where many
-    /// are known, the words of common bytes would be full.
-    Few,
+    /// are known, the words of common bytes would be full. With very few, only
+    /// places whose halves are known have a look at all.
+    Few(Option<&'f Halves<4>>),
 }
 
-/// Which halves of a byte stand in the first two bytes of some needles, all
-/// folded, by classes of needles: bit `k` of an element says that a needle of
-/// class `k` has a byte with this half. The lower and the upper half of the first
-/// byte, then those of the second one.
-pub(crate) type Halves = [[u8; 16]; 4];
+/// Which halves of each byte stand in some grams of `N` bytes, all folded, by
+/// classes of grams: bit `k` of an element says that a gram of class `k` has a byte
+/// with this half there. For each byte the lower and the upper half.
+pub(crate) type Halves<const N: usize> = [[[u8; 16]; 2]; N];
 
 /// How a CPU looks for grams: byte by byte, or by vectors that it has. All find
 /// the same.
@@ -113,18 +113,15 @@ pub(super) fn around(window: &[u8; AROUND], shift: usize) -> [u8; 3] {
     }
 }
 
-/// The halves of these pairs, which are sorted. Those that begin alike are of one
-/// class.
-pub(super) fn halves(pairs: &[[u8; 2]]) -> Halves {
-    let mut halves = [[0; 16]; 4];
-    let n = pairs.chunk_by(|a, b| a[0] == b[0]).count();
-    for (number, alike) in pairs.chunk_by(|a, b| a[0] == b[0]).enumerate() {
-        let class = 1 << (8 * number / n);
-        for &[first, second] in alike {
-            let found = [first & 15, first >> 4, second & 15, second >> 4];
-            for (table, half) in halves.iter_mut().zip(found) {
-                table[usize::from(half)] |= class;
-            }
+/// The halves of these grams, which are sorted and folded. Those that begin alike
+/// are of one class.
+pub(super) fn halves<const N: usize>(grams: &[[u8; N]]) -> Halves<N> {
+    let mut halves = [[[0; 16]; 2]; N];
+    for (number, gram) in grams.iter().enumerate() {
+        let class = 1 << (8 * number / grams.len());
+        for ([low, high], byte) in halves.iter_mut().zip(gram) {
+            low[usize::from(byte & 15)] |= class;
+            high[usize::from(byte >> 4)] |= class;
         }
     }
     halves
@@ -185,23 +182,39 @@ fn passes(filter: &[u32], (word, mask): Slot) -> bool {
 /// first two bytes, folded.
 pub(super) fn run_pairs(
     kernel: Kernel,
-    halves: &Halves,
+    known: &Halves<2>,
     block: &[u8],
     len: usize,
     out: &mut Vec<Candidate>,
 ) {
-    let range = kernel.0.map_or(0..len, |vectors| vectors.pairs(halves, block, 0..len, out));
-    pairs(halves, block, range, out);
+    run_screen(kernel, known, block, len, |at, pair| {
+        out.push(Candidate { at: at as u32, hash: pair_of(pair) });
+    });
 }
 
-impl Probes {
+/// Finds the places in the first `len` bytes of a block whose halves are known.
+fn run_screen<const N: usize>(
+    kernel: Kernel,
+    known: &Halves<N>,
+    block: &[u8],
+    len: usize,
+    mut found: impl FnMut(usize, [u8; N]),
+) {
+    let range = match kernel.0 {
+        Some(vectors) => vectors.screen(known, block, 0..len, &mut found),
+        None => 0..len,
+    };
+    screen(known, block, range, found);
+}
+
+impl Probes<'_> {
     /// Whether a filter, not that which a candidate comes from, passes it too; the
     /// block is the one that it was found in.
     pub(super) fn passes(self, filter: &[u32], block: &[u8], candidate: Candidate) -> bool {
         let Some(bits) = filter.len().checked_ilog2() else { return false };
         match self {
             Probes::Long | Probes::Short => passes(filter, slot(candidate.hash, bits)),
-            Probes::Few => {
+            Probes::Few(_) => {
                 let at = candidate.at as usize;
                 let gram = block.get(at..).and_then(|rest| rest.first_chunk());
                 gram.is_some_and(|&gram| few_pass(filter, gram, at, bits))
@@ -220,16 +233,24 @@ impl Probes {
         len: usize,
         out: &mut Vec<Candidate>,
     ) {
+        if let Probes::Few(Some(known)) = self {
+            let bits = filter.len().ilog2();
+            return run_screen(kernel, known, block, len, |at, gram| {
+                if few_pass(filter, gram, at, bits) {
+                    out.push(Candidate { at: at as u32, hash: hash_short(gram) });
+                }
+            });
+        }
         let range = match (self, kernel.0) {
             (_, None) => 0..len,
             (Probes::Long, Some(vectors)) => vectors.long(filter, block, 0..len, out),
             (Probes::Short, Some(vectors)) => vectors.short(filter, block, 0..len, out),
-            (Probes::Few, Some(vectors)) => vectors.few(filter, block, 0..len, out),
+            (Probes::Few(_), Some(vectors)) => vectors.few(filter, block, 0..len, out),
         };
         match self {
             Probes::Long => long(filter, block, range, out),
             Probes::Short => short(filter, block, range, out),
-            Probes::Few => few(filter, block, range, out),
+            Probes::Few(_) => few(filter, block, range, out),
         }
     }
 }
@@ -278,22 +299,22 @@ pub(crate) fn few(filter: &[u32], haystack: &[u8], range: Range<usize>, out: &mu
     }
 }
 
-pub(crate) fn pairs(
-    halves: &Halves,
+pub(crate) fn screen<const N: usize>(
+    known: &Halves<N>,
     haystack: &[u8],
     range: Range<usize>,
-    out: &mut Vec<Candidate>,
+    mut found: impl FnMut(usize, [u8; N]),
 ) {
-    let [low, high, next_low, next_high] = halves;
     for at in range {
-        let Some(&pair) = haystack.get(at..).and_then(|rest| rest.first_chunk()) else { return };
-        let [first, second] = pair.map(|byte| usize::from(byte | FOLD as u8));
-        let classes =
-            low[first & 15] & high[first >> 4] & next_low[second & 15] & next_high[second >> 4];
-        if classes != 0
-            && let Ok(at) = u32::try_from(at)
-        {
-            out.push(Candidate { at, hash: pair_of(pair) });
+        let Some(gram) = haystack.get(at..).and_then(|rest| rest.first_chunk::<N>()) else {
+            return;
+        };
+        let classes = known.iter().zip(gram).fold(u8::MAX, |classes, ([low, high], byte)| {
+            let byte = usize::from(byte | FOLD as u8);
+            classes & low[byte & 15] & high[byte >> 4]
+        });
+        if classes != 0 {
+            found(at, *gram);
         }
     }
 }
