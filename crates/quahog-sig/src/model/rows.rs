@@ -1,11 +1,12 @@
 //! Names and places of signatures, coded.
 //!
 //! Most names are a family and one or two numbers: `Win.Malware.Agent-1234-0`.
-//! A row keeps the numbers, and the family once for all that share it, so a
-//! name of 26 bytes takes about 8.
+//! A row keeps a number of its family, which stands once for all that share it;
+//! the first number is kept where it does not follow that of the row before. So a
+//! name of 26 bytes takes about 3.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use super::table::{Sections, Table};
 use crate::pace;
@@ -13,20 +14,26 @@ use crate::pace;
 /// Names and places of a list of signatures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
+    /// The families, each once: a byte for the form of its names, and the text.
     families: Table<u8>,
     /// Where each family ends in `families`.
     ends: Table<u32>,
-    /// For each row its family, and in the upper two bits its form.
+    /// For each row its family.
     codes: Table<u32>,
-    first: Table<u32>,
+    /// The same instead of `codes`, once the list is sealed, if all fit.
+    narrow: Table<u16>,
+    /// From which row on the first numbers follow one another, and the number of
+    /// that row. Rows without a number are passed over.
+    first: Table<[u32; 2]>,
     /// The second numbers that are not 0, each with its row; sorted.
     second: Table<[u32; 2]>,
     /// A [`Run`] each.
     runs: Table<[u32; 3]>,
-    /// Families that were met lately, each at the slot of its hash: 0 is none,
-    /// others are one more than their number. A family that lost its slot is
-    /// kept once more, which costs memory and changes nothing.
-    lately: Vec<u32>,
+    /// A hash table of the families, while the list is built: 0 is none, others are
+    /// one more than their number. At most half is in use.
+    slots: Vec<u32>,
+    /// The seed of its hashes.
+    seed: u64,
 }
 
 /// Rows whose lines follow one another.
@@ -46,20 +53,17 @@ impl Run {
 /// A name taken apart.
 struct Coded<'n> {
     family: &'n [u8],
-    form: u32,
+    form: u8,
     first: u32,
     second: u16,
 }
 
-const FORM_SHIFT: u32 = 30;
 /// The family alone.
-const WHOLE: u32 = 0;
+const WHOLE: u8 = 0;
 /// `family-first`
-const ONE: u32 = 1;
+const ONE: u8 = 1;
 /// `family-first-second`
-const TWO: u32 = 2;
-
-const SLOTS: usize = 1 << 16;
+const TWO: u8 = 2;
 
 /// Rows that are told of at a time.
 const TOLD: usize = 1 << 12;
@@ -91,19 +95,38 @@ fn number_at_end(name: &[u8]) -> Option<(&[u8], u32)> {
 
 impl Rows {
     pub(crate) fn len(&self) -> usize {
-        self.codes.len()
+        self.codes.len() + self.narrow.len() // one of them is empty
     }
 
     pub(crate) fn push(&mut self, name: &[u8], source: usize, line: u32) {
+        self.widen();
         let index = self.codes.len();
         // Both fit: `SetBuilder` bounds the number of signatures and of sources.
         self.place(Run { first: index as u32, source: source as u32, line });
-        let coded = Coded::new(name);
-        let family = self.family(coded.family);
-        self.codes.to_mut().push(family | coded.form << FORM_SHIFT);
-        self.first.to_mut().push(coded.first);
-        if coded.second != 0 {
-            self.second.to_mut().push([index as u32, coded.second.into()]);
+        let Coded { family, form, first, second } = Coded::new(name);
+        let family = self.family(form, family);
+        self.codes.to_mut().push(family);
+        if form != WHOLE {
+            self.number(index as u32, first);
+        }
+        if second != 0 {
+            self.second.to_mut().push([index as u32, second.into()]);
+        }
+    }
+
+    /// Makes room for families that do not fit into narrow rows.
+    fn widen(&mut self) {
+        if !self.narrow.is_empty() {
+            self.codes = self.narrow.iter().map(|&code| u32::from(code)).collect();
+            self.narrow = Table::default();
+        }
+    }
+
+    /// Notes the first number of a row, behind those of all rows before it.
+    fn number(&mut self, row: u32, number: u32) {
+        let follows = |&[first, start]: &[u32; 2]| number.wrapping_sub(start) == row - first;
+        if !self.first.last().is_some_and(follows) {
+            self.first.to_mut().push([row, number]);
         }
     }
 
@@ -119,60 +142,98 @@ impl Rows {
     }
 
     /// The number of a family.
-    fn family(&mut self, family: &[u8]) -> u32 {
-        if self.lately.is_empty() {
-            self.lately = vec![0; SLOTS];
-        }
-        let slot = slot(family);
-        let known = self.lately.get(slot).copied().unwrap_or(0).checked_sub(1);
-        if let Some(known) = known
-            && self.text(known) == family
-        {
-            return known;
-        }
+    fn family(&mut self, form: u8, family: &[u8]) -> u32 {
         // There are no more families than rows, of which there are fewer than
         // 2^28.
         let number = self.ends.len() as u32;
-        self.families.to_mut().extend_from_slice(family);
-        self.ends.to_mut().push(u32::try_from(self.families.len()).unwrap_or(u32::MAX));
-        if let Some(place) = self.lately.get_mut(slot) {
-            *place = number + 1;
+        if self.slots.len() <= 2 * number as usize {
+            self.seed = RandomState::new().hash_one(number);
+            self.slots = vec![0; (4 * number as usize).next_power_of_two().max(64)];
+            for known in 0..number {
+                let (form, family) = self.known(known);
+                let slot = self.slot(form, family).unwrap_or_else(|(slot, _)| slot);
+                self.slots[slot] = known + 1;
+            }
         }
+        let slot = match self.slot(form, family) {
+            Ok(slot) => slot,
+            Err((_, known)) => return known,
+        };
+        let families = self.families.to_mut();
+        families.push(form);
+        families.extend_from_slice(family);
+        let end = u32::try_from(families.len()).unwrap_or(u32::MAX);
+        self.ends.to_mut().push(end);
+        self.slots[slot] = number + 1;
         number
     }
 
-    fn text(&self, family: u32) -> &[u8] {
+    /// The slot for a new family; or that of a known one, and its number.
+    fn slot(&self, form: u8, family: &[u8]) -> Result<usize, (usize, u32)> {
+        let mask = self.slots.len() - 1; // a power of two
+        let mut slot = hash(self.seed, form, family) & mask;
+        loop {
+            match self.slots[slot].checked_sub(1) {
+                None => return Ok(slot),
+                Some(known) if self.known(known) == (form, family) => return Err((slot, known)),
+                Some(_) => slot = (slot + 1) & mask,
+            }
+        }
+    }
+
+    /// The form of a family's names, and its text.
+    fn known(&self, family: u32) -> (u8, &[u8]) {
         let end = |at: usize| self.ends.get(at).copied().unwrap_or(0) as usize;
         let at = family as usize;
         let start = at.checked_sub(1).map_or(0, end);
-        self.families.get(start..end(at)).unwrap_or_default()
+        let bytes = self.families.get(start..end(at)).unwrap_or_default();
+        bytes.split_first().map_or((WHOLE, &[]), |(&form, text)| (form, text))
+    }
+
+    /// The form of a row's name, and its family.
+    fn row(&self, index: usize) -> Option<(u8, &[u8])> {
+        let narrow = || self.narrow.get(index).map(|&code| u32::from(code));
+        let code = self.codes.get(index).copied().or_else(narrow)?;
+        Some(self.known(code))
     }
 
     /// Appends the rows of another list.
     pub(crate) fn append(&mut self, other: &Rows) {
+        self.widen();
         let base = self.codes.len() as u32; // fewer than 2^28
         for &run in other.runs.iter() {
             let run = Run::new(run);
             self.place(Run { first: base + run.first, ..run });
         }
-        let families: Vec<u32> =
-            (0..other.ends.len() as u32).map(|family| self.family(other.text(family))).collect();
-        let low = (1 << FORM_SHIFT) - 1;
-        self.codes.to_mut().extend(other.codes.iter().map(|code| {
-            let family = families.get((code & low) as usize).copied().unwrap_or(0);
-            family | code & !low
-        }));
-        self.first.to_mut().extend_from_slice(&other.first);
+        let families: Vec<u32> = (0..other.ends.len() as u32)
+            .map(|family| {
+                let (form, text) = other.known(family);
+                self.family(form, text)
+            })
+            .collect();
+        let family = |code: usize| families.get(code).copied().unwrap_or(0);
+        let codes = self.codes.to_mut();
+        codes.extend(other.codes.iter().map(|&code| family(code as usize)));
+        codes.extend(other.narrow.iter().map(|&code| family(code.into())));
+        for &[row, number] in other.first.iter() {
+            self.number(base + row, number);
+        }
         let second = other.second.iter().map(|&[row, number]| [base + row, number]);
         self.second.to_mut().extend(second);
     }
 
     /// Drops what only serves building.
     pub(crate) fn seal(&mut self) {
-        self.lately = Vec::new();
+        self.slots = Vec::new();
+        if self.narrow.is_empty() && self.ends.len() <= usize::from(u16::MAX) + 1 {
+            // No wider: there are no more families.
+            self.narrow = self.codes.iter().map(|&code| code as u16).collect();
+            self.codes = Table::default();
+        }
         self.families.seal();
         self.ends.seal();
         self.codes.seal();
+        self.narrow.seal();
         self.first.seal();
         self.second.seal();
         self.runs.seal();
@@ -182,6 +243,7 @@ impl Rows {
         s.table(&mut self.families)?;
         s.table(&mut self.ends)?;
         s.table(&mut self.codes)?;
+        s.table(&mut self.narrow)?;
         s.table(&mut self.first)?;
         s.table(&mut self.second)?;
         s.table(&mut self.runs)
@@ -193,9 +255,8 @@ impl Rows {
     }
 
     pub(crate) fn name(&self, index: usize) -> Cow<'_, [u8]> {
-        let Some(&code) = self.codes.get(index) else { return Cow::Borrowed(&[]) };
-        let family = self.text(code & ((1 << FORM_SHIFT) - 1));
-        if code >> FORM_SHIFT == WHOLE {
+        let Some((form, family)) = self.row(index) else { return Cow::Borrowed(&[]) };
+        if form == WHOLE {
             return Cow::Borrowed(family);
         }
         let mut name = Vec::with_capacity(family.len() + 16);
@@ -205,11 +266,14 @@ impl Rows {
 
     /// Appends a name.
     pub(crate) fn write(&self, index: usize, out: &mut Vec<u8>) {
-        let Some(&code) = self.codes.get(index) else { return };
-        out.extend_from_slice(self.text(code & ((1 << FORM_SHIFT) - 1)));
-        let form = code >> FORM_SHIFT;
+        let Some((form, family)) = self.row(index) else { return };
+        out.extend_from_slice(family);
         if form != WHOLE {
-            write_number(self.first.get(index).copied().unwrap_or(0), out);
+            let at = self.first.partition_point(|&[row, _]| row as usize <= index);
+            let known = at.checked_sub(1).and_then(|at| self.first.get(at));
+            // An index is below 2^28.
+            let follows = |&[row, number]: &[u32; 2]| number.wrapping_add(index as u32 - row);
+            write_number(known.map_or(0, follows), out);
         }
         if form == TWO {
             let at = self.second.partition_point(|&[row, _]| (row as usize) < index);
@@ -221,32 +285,22 @@ impl Rows {
     /// Hands over pieces of bytes that tell all names, and are the same for lists
     /// of the same names.
     pub(crate) fn tell_names(&self, mut tell: impl FnMut(&[u8])) {
-        // A family may be kept more than once: the first one counts.
-        let mut numbers = HashMap::new();
-        let mut texts = Vec::new();
-        let numbers: Vec<u32> = (0..self.ends.len() as u32)
-            .map(|family| {
-                let next = numbers.len() as u32;
-                let text = self.text(family);
-                *numbers.entry(text).or_insert_with(|| {
-                    texts.extend_from_slice(text);
-                    texts.push(b'\n');
-                    next
-                })
-            })
-            .collect();
-        tell(&texts);
-        let low = (1 << FORM_SHIFT) - 1;
-        for (codes, firsts) in self.codes.chunks(TOLD).zip(self.first.chunks(TOLD)) {
-            pace::point();
-            let family = |code: u32| numbers.get((code & low) as usize).copied().unwrap_or(0);
-            let pairs = codes.iter().zip(firsts);
-            let pairs: Vec<[[u8; 4]; 2]> = pairs
-                .map(|(&code, &first)| [family(code) | code & !low, first].map(u32::to_le_bytes))
-                .collect();
-            tell(pairs.as_flattened().as_flattened());
+        tell(&(self.first.len() as u64).to_le_bytes());
+        tell(&self.families);
+        for ends in self.ends.chunks(TOLD) {
+            tell(ends.iter().map(|end| end.to_le_bytes()).collect::<Vec<_>>().as_flattened());
         }
-        for pairs in self.second.chunks(TOLD) {
+        for codes in self.codes.chunks(TOLD) {
+            pace::point();
+            let codes = codes.iter().map(|code| code.to_le_bytes());
+            tell(codes.collect::<Vec<_>>().as_flattened());
+        }
+        for codes in self.narrow.chunks(TOLD) {
+            pace::point();
+            let codes = codes.iter().map(|&code| u32::from(code).to_le_bytes());
+            tell(codes.collect::<Vec<_>>().as_flattened());
+        }
+        for pairs in self.first.chunks(TOLD).chain(self.second.chunks(TOLD)) {
             let pairs: Vec<_> = pairs.iter().map(|pair| pair.map(u32::to_le_bytes)).collect();
             tell(pairs.as_flattened().as_flattened());
         }
@@ -277,19 +331,18 @@ fn write_number(mut number: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// The slot of a family, by its length, and the eight bytes at its start, in its
-/// middle and at its end.
-fn slot(family: &[u8]) -> usize {
-    let word = |at: usize| match family.get(at..).and_then(|rest| rest.first_chunk()) {
-        Some(word) => u64::from_le_bytes(*word),
-        // All that there is.
-        None => family.iter().take(8).fold(0, |word, &byte| word << 8 | u64::from(byte)),
+/// The hash of a family. Nobody who writes a database can know which ones have the
+/// same: the seed is of this run.
+fn hash(seed: u64, form: u8, family: &[u8]) -> usize {
+    let fold = |hash: u64, word: u64| {
+        let product = u128::from(hash ^ word) * 0x9e37_79b9_7f4a_7c15;
+        (product >> 64) as u64 ^ product as u64
     };
-    let len = family.len();
-    let [first, middle, last] = [0, (len / 2).saturating_sub(4), len.saturating_sub(8)].map(word);
-    let mixed = (first ^ last.rotate_left(21) ^ middle.rotate_left(42) ^ len as u64)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 48) as usize % SLOTS
+    let (words, rest) = family.as_chunks();
+    let start = seed ^ (family.len() as u64) << 8 ^ u64::from(form);
+    let hash = words.iter().fold(start, |hash, word| fold(hash, u64::from_le_bytes(*word)));
+    let rest = rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+    fold(hash, rest) as usize
 }
 
 #[cfg(test)]
@@ -346,10 +399,10 @@ mod tests {
         let whole = list(NAMES);
         for cut in 0..NAMES.len() {
             let mut pieced = list(&NAMES[..cut]);
-            // As if every family had lost its slot.
-            pieced.lately.clear();
             pieced.append(&list(&NAMES[cut..]));
             assert_eq!(told(&pieced), told(&whole), "cut at {cut}");
+            pieced.seal();
+            assert_eq!(told(&pieced), told(&whole), "sealed, cut at {cut}");
         }
         let mut names = NAMES.to_vec();
         for at in 0..NAMES.len() {
@@ -365,6 +418,8 @@ mod tests {
         for line in 0..1000 {
             rows.push(format!("Win.Trojan.Agent-{line}-1").as_bytes(), 0, line);
         }
-        assert_eq!((rows.families.len(), rows.ends.len()), (16, 1));
+        assert_eq!((rows.families.len(), rows.ends.len(), rows.first.len()), (17, 1, 1));
+        rows.seal();
+        assert_eq!((rows.codes.len(), rows.narrow.len()), (0, 1000));
     }
 }
