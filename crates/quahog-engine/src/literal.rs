@@ -80,10 +80,18 @@ pub(crate) const MAX_WEIGHED: usize = u8::MAX as usize;
 /// The frequency of every gram of `len` bytes of a literal, in order; cheaper
 /// than one by one. Only the first [`MAX_WEIGHED`] bytes of the literal count.
 pub(crate) fn frequencies(literal: &[u8], len: usize) -> impl Iterator<Item = f64> {
-    let literal = &literal[..literal.len().min(MAX_WEIGHED)];
+    frequencies_of_first::<MAX_WEIGHED>(literal, len)
+}
+
+/// As [`frequencies`], of the first `N` bytes of the literal.
+pub(crate) fn frequencies_of_first<const N: usize>(
+    literal: &[u8],
+    len: usize,
+) -> impl Iterator<Item = f64> {
+    let literal = &literal[..literal.len().min(N)];
     // What the bytes before and at the second of each pair cost, each by the two
     // before it, and what the pair costs.
-    let mut costs = [(0i32, 0i32); MAX_WEIGHED];
+    let mut costs = [(0i32, 0i32); N];
     let (mut sum, mut first) = (0, 0);
     if let [a, b, ..] = *literal {
         first = pair(a, b);

@@ -42,14 +42,11 @@ pub(crate) fn expense(text: &[u8]) -> f64 {
         2 | 3 => literal::frequency(text) + 1e-3,
         4..LONG => literal::rarest_window(text, SHORT).map_or(1.0, |(_, p)| p) + 3e-6,
         _ => {
-            let least = |text: &[u8]| {
-                let sums = fours(literal::frequencies(text, 8)).map(|sum| sum / 4.0);
-                sums.min_by(f64::total_cmp).unwrap_or(1.0)
-            };
             // The start of most is as rare as anything is worth.
-            match least(&text[..text.len().min(2 * LONG)]) {
+            let sums = fours(literal::frequencies_of_first::<LONG>(text, 8));
+            match sums.fold(4.0, f64::min) / 4.0 {
                 head if head < DENSITY / 100.0 => head,
-                _ => least(text),
+                _ => fours(literal::frequencies(text, 8)).fold(4.0, f64::min) / 4.0,
             }
         }
     }
