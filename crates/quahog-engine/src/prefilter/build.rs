@@ -26,11 +26,13 @@ const MAX_FILTER: usize = 1 << (MAX_BITS - 2);
 
 /// Grams of 4 bytes that are few. More of them fill the words that stand for what
 /// is common, such as zeros: with 35,000 twice as many places passed.
-const MAX_FEW: usize = 4_096;
+///
+/// Sets of fuzzing are small, and take all ways.
+const MAX_FEW: usize = if cfg!(fuzzing) { 8 } else { 4_096 };
 
 /// Needles that are very few: then all are known by grams of 4 bytes, which are
 /// found by their halves.
-const MAX_VERY_FEW: usize = 48;
+const MAX_VERY_FEW: usize = if cfg!(fuzzing) { 3 } else { 48 };
 
 /// What it costs to look for a literal, as places to look at for each byte of
 /// data: how often its grams stand there, and the share of its kind in what

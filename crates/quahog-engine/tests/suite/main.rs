@@ -8,6 +8,7 @@ mod containers;
 mod exe;
 mod icons;
 mod image;
+mod literals;
 mod segments;
 mod yara;
 
