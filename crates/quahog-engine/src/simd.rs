@@ -540,7 +540,7 @@ mod x86_64 {
         let mut at = range.start;
         // Four pieces of 16 bytes, each eight bytes after the one before. At an odd
         // start all is left to the loop.
-        while at % 2 == 0
+        while at.is_multiple_of(2)
             && at + 32 <= range.end
             && let Some(window) = haystack.get(at..at + 40)
         {
@@ -690,7 +690,7 @@ mod x86_64 {
         let mut at = range.start;
         // Two pieces of 16 bytes, the second eight bytes after the first. At an odd
         // start all is left to the loop.
-        while at % 2 == 0
+        while at.is_multiple_of(2)
             && at + 16 <= range.end
             && let Some(window) = haystack.get(at..at + 24)
         {
