@@ -271,8 +271,9 @@ impl Rows {
         if form != WHOLE {
             let at = self.first.partition_point(|&[row, _]| row as usize <= index);
             let known = at.checked_sub(1).and_then(|at| self.first.get(at));
-            // An index is below 2^28.
-            let follows = |&[row, number]: &[u32; 2]| number.wrapping_add(index as u32 - row);
+            // An index is below 2^28, and no row of a sound list is behind it.
+            let follows =
+                |&[row, number]: &[u32; 2]| number.wrapping_add((index as u32).wrapping_sub(row));
             write_number(known.map_or(0, follows), out);
         }
         if form == TWO {
