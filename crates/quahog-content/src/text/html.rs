@@ -319,11 +319,22 @@ impl Machine {
             _ => return 0,
         };
         let ends = |byte: u8| ENDS[usize::from(byte)] & ends != 0;
-        let run = bytes.iter().position(|&byte| ends(byte)).unwrap_or(bytes.len());
-        let run = bytes.get(..run).unwrap_or_default();
-        if run.is_empty() {
+        let run_at = |at: usize| {
+            let rest = bytes.get(at..).unwrap_or_default();
+            rest.iter().position(|&byte| ends(byte)).unwrap_or(rest.len())
+        };
+        let mut len = run_at(0);
+        if len == 0 {
             return 0;
         }
+        // One blank between words stays what it is.
+        while self.state == State::Text
+            && let Some(&[b' ', next, ..]) = bytes.get(len..)
+            && !ends(next)
+        {
+            len += 1 + run_at(len + 1);
+        }
+        let run = bytes.get(..len).unwrap_or_default();
         let lower = run.iter().map(u8::to_ascii_lowercase);
         match self.state {
             State::Text => {
