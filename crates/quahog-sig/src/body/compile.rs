@@ -55,7 +55,7 @@ impl Body {
             return Err(Error::new(ErrorKind::PatternTooShort, self.span()));
         }
         let units = expand(&self.items)?;
-        let mut writer = Writer::default();
+        let mut writer = Writer::with_room(self.n_exact() + 16);
         writer.code.push(if rules.nocase { FLAG_NOCASE } else { 0 });
         let gaps = units.iter().filter(|unit| matches!(unit.kind, UnitKind::Gap(_))).count();
         writer.varint(u32::try_from(gaps + 1).unwrap_or(u32::MAX));
@@ -343,7 +343,8 @@ fn encode(units: &[Unit<'_>], rules: &Rules) -> Result<(Vec<u8>, u32), Error> {
     // Only a part that can be longer than its least length can be cut.
     let cut = units.iter().any(variable).then(|| search_run(units));
     let rest = |units: &[Unit<'_>]| units.iter().fold(0u32, |n, u| n.saturating_add(u.min_len()));
-    let mut writer = Writer::default();
+    let exact = |unit: &Unit<'_>| if let UnitKind::Literal(b) = unit.kind { b.len() } else { 0 };
+    let mut writer = Writer::with_room(units.iter().map(exact).sum::<usize>() + 16);
     let mut min_len = 0u32;
     for (at, unit) in units.iter().enumerate() {
         match &unit.kind {

@@ -154,46 +154,69 @@ impl fmt::Display for ItemKind {
     }
 }
 
-/// The value of a hex digit in either case; [`NO_DIGIT`] for another byte.
-const DIGITS: [u8; 256] = {
-    let mut digits = [NO_DIGIT; 256];
-    let mut value = 0;
-    while value < 16u8 {
-        digits[b"0123456789abcdef"[value as usize] as usize] = value;
-        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
-        value += 1;
-    }
-    digits
-};
-const NO_DIGIT: u8 = 0xff;
+/// The value of a hex digit in either case; all bits for another byte.
+///
+/// Without branches and tables, so that a loop over it becomes code for vectors.
+fn digit_value(byte: u8) -> u8 {
+    let number = byte.wrapping_sub(b'0');
+    let letter = (byte | 0x20).wrapping_sub(b'a');
+    let letter = if letter < 6 { letter + 10 } else { 0xff };
+    if number < 10 { number } else { letter }
+}
 
 /// The value of a hex digit in either case.
 pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
-    Some(DIGITS[usize::from(byte)]).filter(|&value| value != NO_DIGIT)
+    Some(digit_value(byte)).filter(|&value| value < 16)
+}
+
+/// Whether all of these are hex digits.
+#[inline]
+fn are_digits(pairs: &[[u8; 2]]) -> bool {
+    pairs.as_flattened().iter().fold(0, |all, &digit| all | digit_value(digit)) < 16
 }
 
 /// The byte that two hex digits write.
-fn hex_pair(pair: [u8; 2]) -> Option<u8> {
-    let [high, low] = pair.map(|digit| DIGITS[usize::from(digit)]);
-    // Values of digits have four bits, and what is none has all.
-    (high | low < 16).then_some(high << 4 | low)
+fn pair_value([high, low]: [u8; 2]) -> u8 {
+    digit_value(high) << 4 | digit_value(low)
 }
 
 /// Decodes hex digits into `out`; false if they are none, or not as many.
+#[inline]
 pub(crate) fn decode_hex(text: &[u8], out: &mut [u8]) -> bool {
     let (pairs, rest) = text.as_chunks();
-    if pairs.len() != out.len() || !rest.is_empty() {
+    if pairs.len() != out.len() || !rest.is_empty() || !are_digits(pairs) {
         return false;
     }
-    pairs.iter().zip(out).all(|(&pair, byte)| hex_pair(pair).inspect(|&b| *byte = b).is_some())
+    pairs.iter().zip(out).for_each(|(&pair, byte)| *byte = pair_value(pair));
+    true
 }
 
 /// The bytes that hex digits write, as far as there are pairs of them.
 fn leading_hex(text: &[u8]) -> Vec<u8> {
     let (pairs, _) = text.as_chunks();
-    let len = pairs.iter().take_while(|&&pair| hex_pair(pair).is_some()).count();
-    pairs[..len].iter().map(|&pair| hex_pair(pair).unwrap_or_default()).collect()
+    let (blocks, _) = pairs.as_chunks::<16>();
+    let whole = 16 * blocks.iter().take_while(|block| are_digits(&block[..])).count();
+    let rest = pairs[whole..].iter().take_while(|&&pair| are_digits(&[pair])).count();
+    pairs[..whole + rest].iter().map(|&pair| pair_value(pair)).collect()
 }
 
 /// Appends a number, seven bits a byte, low ones first.
 pub(crate) use pattern::write_varint;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_digits_are_those_of_the_standard_library() {
+        for byte in 0..=u8::MAX {
+            let expected = char::from(byte).to_digit(16);
+            assert_eq!(hex_digit(byte).map(u32::from), expected, "{byte}");
+            let text = [b'0', byte].repeat(20);
+            let known = expected.map_or(0, |_| 20);
+            assert_eq!(leading_hex(&text).len(), known, "{byte}");
+            assert_eq!(decode_hex(&text, &mut [0; 20]), expected.is_some(), "{byte}");
+        }
+        assert_eq!(leading_hex(&[b"0f".repeat(37), b"?0".to_vec()].concat()), [15; 37]);
+    }
+}

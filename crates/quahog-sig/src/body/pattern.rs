@@ -398,6 +398,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// A writer that needs no more memory for so many bytes.
+    pub(super) fn with_room(bytes: usize) -> Writer {
+        Writer { code: Vec::with_capacity(bytes), ..Writer::default() }
+    }
+
     pub(super) fn varint(&mut self, value: u32) {
         write_varint(&mut self.code, value);
     }

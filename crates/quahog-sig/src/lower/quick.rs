@@ -8,24 +8,14 @@
 use memchr::memchr2;
 
 use super::{Admission, MAX_ARENA, MAX_ROWS, SetBuilder};
+use crate::body::decode_hex;
 use crate::model::{DigestKind, HashedPart};
 use crate::{FLEVEL, Format, Grammar};
 
-/// The value of a hex digit; 16 and more for any other byte.
-fn value(digit: u8) -> u8 {
-    let number = digit.wrapping_sub(b'0');
-    let letter = (digit | 0x20).wrapping_sub(b'a');
-    let letter = if letter < 6 { letter + 10 } else { 0xff };
-    if number < 10 { number } else { letter }
-}
-
 /// Reads `2 * N` hex digits.
 fn digest<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let (pairs, []) = text.as_chunks::<2>() else { return None };
-    let pairs: &[[u8; 2]; N] = pairs.try_into().ok()?;
-    // Without branches and tables, so that it becomes code for vectors.
-    let bad = pairs.as_flattened().iter().fold(0, |bad, &digit| bad | value(digit));
-    (bad < 16).then(|| pairs.map(|[high, low]| value(high) << 4 | value(low)))
+    let mut digest = [0; N];
+    decode_hex(text, &mut digest).then_some(digest)
 }
 
 /// Cuts off a digest and the colon behind it, by its length.
