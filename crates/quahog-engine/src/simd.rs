@@ -1,10 +1,10 @@
 //! Twins of loops for what this processor can do: the only unsafe code of the
 //! crate.
 //!
-//! First of all the vector twins of the prefilter's probes.
-//! What they find is defined by the loops in
-//! [`probe`](crate::prefilter::probe), to which a test holds them. Each takes
-//! as many places as fill its vectors, and says which are left to the loop.
+//! What the probes of the prefilter find is defined by the loops in
+//! [`probe`](crate::prefilter::probe), to which a test holds their vector twins.
+//! Each takes as many places as fill its vectors, and says which are left to the
+//! loop. Digests are defined by [`one_after_the_other`].
 
 #[cfg(not(target_arch = "x86_64"))]
 use std::ops::Range;
