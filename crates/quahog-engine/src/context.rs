@@ -170,14 +170,14 @@ impl<'a> Layer<'a> {
     /// wanted get on at the same time.
     pub(crate) fn compute_digests(&self, wanted: impl Fn(&Layer<'_>) -> Wanted) {
         let own = wanted(self);
-        let is_known = self.md5.get().is_some() || self.sha256.get().is_some();
-        if !own.any() || is_known {
+        // SHA-256 alone is faster by itself.
+        if !own.md5 || self.md5.get().is_some() {
             return;
         }
         let around = self.chain().skip(1);
         let Digests { md5, sha256 } =
             beside(self.running.get(), self.bytes, own.sha256, around, &wanted);
-        // Neither is set yet.
+        // What is set already is the same.
         let _ = self.md5.set(md5);
         if let Some(sha256) = sha256 {
             let _ = self.sha256.set(sha256);
@@ -203,11 +203,7 @@ impl<'a> Layer<'a> {
                 self.md5.get_or_init(|| self.running.get().finish(self.bytes, false).md5)
             }
             DigestKind::Sha1 => self.sha1.get_or_init(|| Sha1::digest(self.bytes).into()),
-            DigestKind::Sha256 => self.sha256.get_or_init(|| {
-                // Unless it was left out at some block.
-                let digest = self.running.get().finish(self.bytes, true).sha256;
-                digest.unwrap_or_else(|| Sha256::digest(self.bytes).into())
-            }),
+            DigestKind::Sha256 => self.sha256.get_or_init(|| Sha256::digest(self.bytes).into()),
         }
     }
 }
@@ -226,7 +222,7 @@ fn beside<'l>(
             break;
         }
         let others = wanted(layer);
-        if others.any() {
+        if others.md5 {
             let mut other = layer.running.get();
             running.beside(bytes, &mut other, layer.bytes, sha256 || others.sha256);
             layer.running.set(other);

@@ -17,12 +17,6 @@ pub(crate) struct Wanted {
     pub(crate) sha256: bool,
 }
 
-impl Wanted {
-    pub(crate) fn any(self) -> bool {
-        self.md5 || self.sha256
-    }
-}
-
 /// How far the digests of a buffer are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Running {
