@@ -41,7 +41,7 @@ impl Level {
             }
             _ => return Level::Absent,
         };
-        let mut fields = line.split(|&b| b == b':');
+        let mut fields = ast::fields(line, b':').map(|field| field.text);
         let Some(low) = fields.nth(min) else { return Level::Absent };
         let high = fields.nth(max - min - 1);
         // A hash line's level is read the way C's atoi reads: `abc` is 0.
@@ -67,8 +67,8 @@ impl Level {
 
     /// The `Engine:` attribute of a target description block, wherever it stands.
     fn of_block(line: &[u8]) -> Level {
-        let Some(block) = line.split(|&b| b == b';').nth(1) else { return Level::Absent };
-        let value = block.split(|&b| b == b',').find_map(|a| a.strip_prefix(b"Engine:"));
+        let Some(block) = ast::fields(line, b';').nth(1) else { return Level::Absent };
+        let value = block.text.split(|&b| b == b',').find_map(|a| a.strip_prefix(b"Engine:"));
         let Some(value) = value else { return Level::Absent };
         Level::parse_range(value)
     }

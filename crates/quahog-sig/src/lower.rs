@@ -5,7 +5,7 @@ mod pieces;
 mod program;
 mod quick;
 
-use std::ops::Range;
+use std::borrow::Cow;
 
 pub use self::program::Programs;
 use crate::ast::{self, Extended, Field, Icon, Logical, Magic, Record, Simple, Subsignature};
@@ -302,7 +302,11 @@ impl SetBuilder {
             return Ok(Err(Skip::Ignored));
         }
         // ` (Clam)` and all after it is no part of a name.
-        let end = memchr::memmem::find(name.text, b" (Clam)").unwrap_or(name.text.len());
+        let end = match memchr::memchr(b'(', name.text) {
+            None => None,
+            Some(_) => memchr::memmem::find(name.text, b" (Clam)"),
+        };
+        let end = end.unwrap_or(name.text.len());
         Ok(Ok(&name.text[..end]))
     }
 
@@ -346,18 +350,15 @@ impl SetBuilder {
         offset: Offset,
         pattern: Field<'_>,
     ) -> Result<Admission, Error> {
-        let body = body::parse(pattern.text).map_err(|e| e.shifted(pattern.span.start()))?;
         let special = matches!(offset.base, Base::VersionInfo | Base::Macro(_));
         let three_plain_bytes =
             !special && (target == Target::ANY || (target == Target::PE && offset.is_fixed()));
         let rules = Rules { three_plain_bytes, filtered: target.is_filtered(), ..Rules::default() };
         let start = self.columns.code.len();
-        body.compile(&rules, self.columns.code.to_mut())
-            .map_err(|e| e.shifted(pattern.span.start()))?;
+        let n_plain = self.pattern(pattern.text, pattern.span, false, &rules)?;
         let is_static = !special
             && matches!(target, Target::ANY | Target::PE)
-            && body.is_plain()
-            && body.n_exact() >= 3;
+            && n_plain.is_some_and(|n| n >= 3);
         let code = CodeRange::new(start, self.columns.code.len());
         self.columns.bodies.push(BodyRow { target, offset, code, is_static });
         self.columns.raw_first |= line.format == Format::Sdb;
@@ -556,23 +557,23 @@ impl SetBuilder {
             filtered: target.is_filtered(),
             short_parts: false,
         };
-        let mut text = pattern.text.to_vec();
+        let mut text = Cow::Borrowed(pattern.text);
         if modifiers.fullword {
-            text = body::fullword(&text);
+            text = body::fullword(&text).into();
         }
         let both = modifiers.wide && modifiers.ascii;
-        let second = both
-            .then(|| {
-                let plain = Rules { wide_words: false, ..rules };
-                self.pattern(&text, pattern.span, modifiers.any(), &plain)
-            })
-            .transpose()?;
+        let mut compiled = |text: &[u8], rules: &Rules| {
+            let start = self.columns.code.len();
+            self.pattern(text, pattern.span, modifiers.any(), rules)?;
+            Ok(CodeRange::new(start, self.columns.code.len()))
+        };
+        let plain = Rules { wide_words: false, ..rules };
+        let second = both.then(|| compiled(&text, &plain)).transpose()?;
         if modifiers.wide {
-            text = body::wide(&text);
+            text = body::wide(&text).into();
         }
-        let code = self.pattern(&text, pattern.span, modifiers.any(), &rules)?;
-        let range = |r: Range<usize>| CodeRange::new(r.start, r.end);
-        Ok(SubRow { offset, code: range(code), second: second.map(range), kind: SubKind::Hex })
+        let code = compiled(&text, &rules)?;
+        Ok(SubRow { offset, code, second, kind: SubKind::Hex })
     }
 
     /// A subsignature that keeps what it says in the arena.
@@ -602,22 +603,26 @@ impl SetBuilder {
         Ok(SubRow { offset, code: trigger, second: Some(text), kind })
     }
 
-    /// Compiles a pattern into the arena. The text of one with modifiers was
-    /// rewritten, so an error in it is an error of the whole field.
+    /// Compiles a pattern into the arena; gives how many bytes it is if it is
+    /// nothing else. The text of one with modifiers was rewritten, so an error in
+    /// it is an error of the whole field.
     fn pattern(
         &mut self,
         text: &[u8],
         span: Span,
         rewritten: bool,
         rules: &Rules,
-    ) -> Result<Range<usize>, Error> {
-        let start = self.columns.code.len();
+    ) -> Result<Option<usize>, Error> {
+        let code = self.columns.code.to_mut();
+        if let Some(n) = body::compile_plain(text, rules, code) {
+            return Ok(Some(n));
+        }
         let place = |e: Error| {
             if rewritten { Error::new(e.kind(), span) } else { e.shifted(span.start()) }
         };
         let body = body::parse(text).map_err(place)?;
-        body.compile(rules, self.columns.code.to_mut()).map_err(place)?;
-        Ok(start..self.columns.code.len())
+        body.compile(rules, code).map_err(place)?;
+        Ok(body.is_plain().then(|| body.n_exact()))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use memchr::{Memchr2, memchr, memchr_iter, memchr2_iter, memchr3};
+
 use super::{Field, whole};
 use crate::{Error, ErrorKind};
 
@@ -59,34 +61,20 @@ impl<'l> Logical<'l> {
     ///
     /// Fewer than 4 fields.
     pub fn parse(line: &'l [u8]) -> Result<Logical<'l>, Error> {
-        let mut fields = Vec::with_capacity(8);
-        let mut start = 0;
-        let mut in_regex = false;
-        let mut before = 0;
-        for (at, &byte) in line.iter().enumerate() {
-            match byte {
-                b'/' if fields.len() >= 2 && before != b'\\' => in_regex = !in_regex,
-                b';' if !in_regex => {
-                    fields.push(Field::at(line, start, at));
-                    start = at + 1;
-                }
-                _ => {}
-            }
-            before = byte;
-        }
-        fields.push(Field::at(line, start, line.len()));
-        let [name, block, expression, subsignatures @ ..] = fields.as_slice() else {
-            return Err(Error::new(ErrorKind::FieldCount, whole(line)));
+        let too_few = || Error::new(ErrorKind::FieldCount, whole(line));
+        let mut fields = Fields {
+            line,
+            start: 0,
+            in_regex: false,
+            marks: memchr2_iter(b'/', b';', line),
+            number: 0,
         };
-        if subsignatures.is_empty() {
-            return Err(Error::new(ErrorKind::FieldCount, whole(line)));
-        }
-        Ok(Logical {
-            name: *name,
-            block: *block,
-            expression: *expression,
-            subsignatures: subsignatures.to_vec(),
-        })
+        let mut field = || fields.next().ok_or_else(too_few);
+        let (name, block, expression, first) = (field()?, field()?, field()?, field()?);
+        let mut subsignatures = Vec::with_capacity(4);
+        subsignatures.push(first);
+        subsignatures.extend(fields);
+        Ok(Logical { name, block, expression, subsignatures })
     }
 
     /// The attributes of the target description block.
@@ -100,7 +88,7 @@ impl<'l> Logical<'l> {
         block.text.split(|&b| b == b',').map(move |text| {
             let whole = block.slice(start, start + text.len());
             start += text.len() + 1;
-            match memchr::memchr(b':', text) {
+            match memchr(b':', text) {
                 // An empty key is one that nobody knows.
                 Some(at) => Ok(Attribute {
                     key: whole.slice(0, at),
@@ -109,6 +97,42 @@ impl<'l> Logical<'l> {
                 None => Err(whole.error(ErrorKind::Attribute)),
             }
         })
+    }
+}
+
+/// The fields of a line.
+struct Fields<'l> {
+    line: &'l [u8],
+    /// Where `/` and `;` stand that were not looked at.
+    marks: Memchr2<'l>,
+    /// Where the next field begins; behind the line if there is none.
+    start: usize,
+    /// How many were given.
+    number: usize,
+    in_regex: bool,
+}
+
+impl<'l> Iterator for Fields<'l> {
+    type Item = Field<'l>;
+
+    fn next(&mut self) -> Option<Field<'l>> {
+        let start = self.start;
+        if start > self.line.len() {
+            return None;
+        }
+        let end = loop {
+            let Some(at) = self.marks.next() else { break self.line.len() };
+            if self.line[at] == b';' {
+                if !self.in_regex {
+                    break at;
+                }
+            } else if self.number >= 2 && (at == 0 || self.line[at - 1] != b'\\') {
+                self.in_regex = !self.in_regex;
+            }
+        };
+        self.number += 1;
+        self.start = end + 1;
+        Some(Field::at(self.line, start, end))
     }
 }
 
@@ -126,7 +150,13 @@ impl<'l> Subsignature<'l> {
     /// Tells the forms apart.
     pub fn parse(field: Field<'l>) -> Subsignature<'l> {
         let text = field.text;
-        if text.contains(&b'/') {
+        // Most are a pattern and nothing else.
+        if text.first().is_some_and(u8::is_ascii_hexdigit)
+            && memchr3(b'/', b'#', b':', text).is_none()
+        {
+            return Subsignature::Hex { offset: None, pattern: field, modifiers: None };
+        }
+        if memchr(b'/', text).is_some() {
             return Subsignature::Pcre(field);
         }
         if text.starts_with(b"fuzzy_img#") {
@@ -135,23 +165,24 @@ impl<'l> Subsignature<'l> {
         if text.starts_with(b"${") {
             return Subsignature::Macro(field);
         }
-        if text.contains(&b'#') && text.contains(&b'(') {
+        if memchr(b'#', text).is_some() && memchr(b'(', text).is_some() {
             return Subsignature::ByteCompare(field);
         }
-        let colons: Vec<usize> = memchr::memchr_iter(b':', text).collect();
+        let mut colons = memchr_iter(b':', text).fuse();
         let end = text.len();
-        let (offset, pattern, modifiers) = match *colons.as_slice() {
-            [] => (None, field, None),
-            [a] => (Some(field.slice(0, a)), field.slice(a + 1, end), None),
+        let first_four: [Option<usize>; 4] = std::array::from_fn(|_| colons.next());
+        let (offset, pattern, modifiers) = match first_four {
+            [None, ..] => (None, field, None),
+            [Some(a), None, ..] => (Some(field.slice(0, a)), field.slice(a + 1, end), None),
             // Whatever stands between the two colons means nothing.
-            [a, b] => (None, field.slice(0, a), Some(field.slice(b + 1, end))),
-            [a, b, c] => {
+            [Some(a), Some(b), None, _] => (None, field.slice(0, a), Some(field.slice(b + 1, end))),
+            [Some(a), Some(b), Some(c), None] => {
                 let pattern = field.slice(a + 1, b);
                 (Some(field.slice(0, a)), pattern, Some(field.slice(c + 1, end)))
             }
             // `6162::i*6364::i` is the plain pattern `6162`: so says clamscan 1.4.6,
             // and a signature of main.ldb is written so.
-            [a, ..] => (None, field.slice(0, a), None),
+            [Some(a), ..] => (None, field.slice(0, a), None),
         };
         Subsignature::Hex { offset, pattern, modifiers }
     }

@@ -86,11 +86,11 @@ pub(crate) fn number(text: &[u8]) -> Option<u32> {
 }
 
 /// Splits a line at a separator.
-fn fields(line: &[u8], separator: u8) -> impl Iterator<Item = Field<'_>> {
+pub(crate) fn fields(line: &[u8], separator: u8) -> impl Iterator<Item = Field<'_>> {
     let mut start = 0;
-    line.split(move |&b| b == separator).map(move |text| {
-        let field = Field { text, span: Span::new(start, start + text.len()) };
-        start += text.len() + 1;
+    memchr::memchr_iter(separator, line).chain([line.len()]).map(move |end| {
+        let field = Field::at(line, start, end);
+        start = end + 1;
         field
     })
 }

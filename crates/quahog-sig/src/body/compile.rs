@@ -2,9 +2,9 @@
 
 use super::pattern::{
     AnchorByte, FLAG_NOCASE, PART_GAP, PART_LEFT_BYTE, PART_LEFT_CLASS, PART_RIGHT_BYTE,
-    PART_RIGHT_CLASS, Writer,
+    PART_RIGHT_CLASS, Writer, write_plain, write_varint,
 };
-use super::{Body, CharClass, Gap, Item, ItemKind, WrittenGap};
+use super::{Body, CharClass, Gap, Item, ItemKind, WrittenGap, are_digits};
 use crate::{Error, ErrorKind, Span};
 
 /// What the signature around a pattern asks of it.
@@ -54,11 +54,21 @@ impl Body {
         if rules.three_plain_bytes && self.is_plain() && self.n_exact() < 3 {
             return Err(Error::new(ErrorKind::PatternTooShort, self.span()));
         }
+        let before = out.len();
+        let written = self.write(rules, out);
+        if written.is_err() {
+            out.truncate(before);
+        }
+        written
+    }
+
+    fn write(&self, rules: &Rules, out: &mut Vec<u8>) -> Result<(), Error> {
         let units = expand(&self.items)?;
-        let mut writer = Writer::with_room(self.n_exact() + 16);
-        writer.code.push(if rules.nocase { FLAG_NOCASE } else { 0 });
+        out.push(if rules.nocase { FLAG_NOCASE } else { 0 });
         let gaps = units.iter().filter(|unit| matches!(unit.kind, UnitKind::Gap(_))).count();
-        writer.varint(u32::try_from(gaps + 1).unwrap_or(u32::MAX));
+        write_varint(out, u32::try_from(gaps + 1).unwrap_or(u32::MAX));
+        // For the code of one part after the other.
+        let mut writer = Writer::default();
         let mut start = 0;
         let mut gap = None;
         loop {
@@ -67,14 +77,14 @@ impl Body {
                 .position(|unit| matches!(unit.kind, UnitKind::Gap(_)))
                 .unwrap_or(units.len() - start);
             let at = units.get(start).map_or(self.span(), |unit| unit.span);
-            PartUnits { units: &units[start..start + len], at }.write(gap, rules, &mut writer)?;
+            let part = PartUnits { units: &units[start..start + len], at };
+            part.write(gap, rules, &mut writer, out)?;
             let Some(unit) = units.get(start + len) else { break };
             if let UnitKind::Gap(next) = unit.kind {
                 gap = Some(next);
             }
             start += len + 1;
         }
-        out.extend_from_slice(&writer.code);
         Ok(())
     }
 
@@ -82,6 +92,20 @@ impl Body {
         let end = self.items.last().map_or(0, |item| item.span.end());
         Span::new(self.items.first().map_or(0, |item| item.span.start()), end)
     }
+}
+
+/// Compiles a pattern of pairs of digits and nothing else, which most are, without
+/// a [`Body`]; gives how many bytes they are. `None` leaves it to
+/// [`Body::compile`], which also knows what is wrong with it; nothing is appended
+/// then.
+pub(crate) fn compile_plain(text: &[u8], rules: &Rules, out: &mut Vec<u8>) -> Option<usize> {
+    let (pairs, rest) = text.as_chunks();
+    let fits = 3..=MAX_ELEMENTS as usize;
+    if !rest.is_empty() || !fits.contains(&pairs.len()) || !are_digits(pairs) {
+        return None;
+    }
+    write_plain(pairs, rules.nocase, out);
+    Some(pairs.len())
 }
 
 /// An item after short gaps became wildcards.
@@ -207,7 +231,14 @@ impl PartUnits<'_, '_> {
         Error::new(kind, Span::new(self.at.start(), end))
     }
 
-    fn write(&self, gap: Option<Gap>, rules: &Rules, writer: &mut Writer) -> Result<(), Error> {
+    /// Appends the part; its code is made in `writer`.
+    fn write(
+        &self,
+        gap: Option<Gap>,
+        rules: &Rules,
+        writer: &mut Writer,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let (mut units, left_byte, right_byte) = self.anchors()?;
         let mut left_class = None;
         let mut right_class = None;
@@ -234,31 +265,32 @@ impl PartUnits<'_, '_> {
         when(left_class.is_some(), PART_LEFT_CLASS);
         when(right_byte.is_some(), PART_RIGHT_BYTE);
         when(right_class.is_some(), PART_RIGHT_CLASS);
-        writer.code.push(flags);
+        out.push(flags);
         if let Some(gap) = gap {
-            writer.varint(gap.min);
-            writer.varint(gap.max);
+            write_varint(out, gap.min);
+            write_varint(out, gap.max);
         }
         let fold = |byte: AnchorByte| match byte.mask {
             0xff if rules.nocase => AnchorByte { value: byte.value.to_ascii_lowercase(), ..byte },
             _ => byte,
         };
         if let Some(byte) = left_byte {
-            writer.anchor(fold(byte));
+            fold(byte).write(out);
         }
         if let Some(class) = left_class {
-            writer.class_code(class, false);
+            out.push(class.code(false));
         }
         if let Some(byte) = right_byte {
-            writer.anchor(fold(byte));
+            fold(byte).write(out);
         }
         if let Some((class, negated)) = right_class {
-            writer.class_code(class, negated);
+            out.push(class.code(negated));
         }
-        let (code, min_len) = encode(units, rules)?;
-        writer.varint(min_len);
-        writer.varint(u32::try_from(code.len()).unwrap_or(u32::MAX));
-        writer.code.extend_from_slice(&code);
+        writer.clear();
+        let min_len = encode(units, rules, writer)?;
+        write_varint(out, min_len);
+        write_varint(out, u32::try_from(writer.code.len()).unwrap_or(u32::MAX));
+        out.extend_from_slice(&writer.code);
         Ok(())
     }
 
@@ -318,10 +350,11 @@ impl PartUnits<'_, '_> {
                 UnitKind::Class { .. } => true,
                 _ => false,
             };
-            let seen: Vec<_> =
-                units.iter().skip_while(long).take_while(|unit| !long(unit)).collect();
-            let count = seen.iter().fold(0u32, |n, unit| n.saturating_add(unit.elements()));
-            let blind = seen.iter().all(|unit| matches!(unit.kind, UnitKind::Skip(_)));
+            let (mut count, mut blind) = (0u32, true);
+            for unit in units.iter().skip_while(long).take_while(|unit| !long(unit)) {
+                count = count.saturating_add(unit.elements());
+                blind &= matches!(unit.kind, UnitKind::Skip(_));
+            }
             if count < 2 || blind {
                 return Err(self.error(ErrorKind::FilterTooShort));
             }
@@ -330,8 +363,8 @@ impl PartUnits<'_, '_> {
     }
 }
 
-/// Encodes the elements of a part; gives also its least length.
-fn encode(units: &[Unit<'_>], rules: &Rules) -> Result<(Vec<u8>, u32), Error> {
+/// Encodes the elements of a part; gives its least length.
+fn encode(units: &[Unit<'_>], rules: &Rules, writer: &mut Writer) -> Result<u32, Error> {
     let variable = |unit: &Unit<'_>| match &unit.kind {
         UnitKind::Class { .. } => true,
         UnitKind::Alternate { branches, .. } => {
@@ -343,8 +376,6 @@ fn encode(units: &[Unit<'_>], rules: &Rules) -> Result<(Vec<u8>, u32), Error> {
     // Only a part that can be longer than its least length can be cut.
     let cut = units.iter().any(variable).then(|| search_run(units));
     let rest = |units: &[Unit<'_>]| units.iter().fold(0u32, |n, u| n.saturating_add(u.min_len()));
-    let exact = |unit: &Unit<'_>| if let UnitKind::Literal(b) = unit.kind { b.len() } else { 0 };
-    let mut writer = Writer::with_room(units.iter().map(exact).sum::<usize>() + 16);
     let mut min_len = 0u32;
     for (at, unit) in units.iter().enumerate() {
         match &unit.kind {
@@ -379,7 +410,7 @@ fn encode(units: &[Unit<'_>], rules: &Rules) -> Result<(Vec<u8>, u32), Error> {
         }
         min_len = min_len.saturating_add(unit.min_len());
     }
-    Ok((writer.code, min_len))
+    Ok(min_len)
 }
 
 /// The run of exact bytes that ClamAV searches a part by: the first of three
@@ -479,6 +510,29 @@ mod tests {
 
     fn refused(text: &str, rules: Rules) -> &'static str {
         compile(text, rules).err().unwrap_or("accepted")
+    }
+
+    #[test]
+    fn the_plain_way_leads_where_the_long_one_does() {
+        let digits = "0aB1".repeat(200);
+        for len in (0..=20).chain([254, 255, 256, 258, 510, 512, 514, 800]) {
+            for nocase in [false, true] {
+                for (three_plain_bytes, filtered) in [(false, false), (true, true)] {
+                    let rules = Rules { nocase, three_plain_bytes, filtered, ..Rules::default() };
+                    let mut plain = vec![7];
+                    match compile_plain(digits[..len].as_bytes(), &rules, &mut plain) {
+                        Some(n) => {
+                            assert_eq!(n, len / 2);
+                            assert_eq!(compile(&digits[..len], rules).as_deref(), Ok(&plain[1..]));
+                        }
+                        None => assert!(plain == [7] && (len < 6 || len % 2 == 1), "{len}"),
+                    }
+                }
+            }
+        }
+        let mut code = Vec::new();
+        assert_eq!(compile_plain(b"61626?", &Rules::default(), &mut code), None);
+        assert_eq!(compile_plain(&b"61".repeat(65_536), &Rules::default(), &mut code), None);
     }
 
     #[test]

@@ -29,6 +29,7 @@ use std::fmt;
 use crate::Span;
 
 pub use compile::Rules;
+pub(crate) use compile::compile_plain;
 pub use parse::parse;
 pub use pattern::{
     Alternate, AnchorByte, Branches, CharClass, Element, Elements, Gap, Part, Parts, Pattern,
@@ -200,7 +201,6 @@ fn leading_hex(text: &[u8]) -> Vec<u8> {
     pairs[..whole + rest].iter().map(|&pair| pair_value(pair)).collect()
 }
 
-/// Appends a number, seven bits a byte, low ones first.
 pub(crate) use pattern::write_varint;
 
 #[cfg(test)]

@@ -44,8 +44,8 @@ impl CharClass {
         }
     }
 
-    fn code(self) -> u8 {
-        self as u8
+    pub(super) fn code(self, negated: bool) -> u8 {
+        self as u8 | u8::from(negated) << 7
     }
 
     fn from_code(code: u8) -> Option<CharClass> {
@@ -79,6 +79,12 @@ pub struct AnchorByte {
     pub min: u8,
     /// The most bytes between it and the part.
     pub max: u8,
+}
+
+impl AnchorByte {
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[self.value, self.mask, self.min, self.max]);
+    }
 }
 
 pub(super) const FLAG_NOCASE: u8 = 1;
@@ -398,12 +404,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// A writer that needs no more memory for so many bytes.
-    pub(super) fn with_room(bytes: usize) -> Writer {
-        Writer { code: Vec::with_capacity(bytes), ..Writer::default() }
+    /// Begins anew.
+    pub(super) fn clear(&mut self) {
+        self.code.clear();
+        self.literal = None;
     }
 
-    pub(super) fn varint(&mut self, value: u32) {
+    fn varint(&mut self, value: u32) {
         write_varint(&mut self.code, value);
     }
 
@@ -449,7 +456,7 @@ impl Writer {
 
     pub(super) fn class(&mut self, class: CharClass, negated: bool) {
         self.op(OP_CLASS);
-        self.code.push(class.code() | u8::from(negated) << 7);
+        self.code.push(class.code(negated));
     }
 
     pub(super) fn set(&mut self, bytes: &[u8], negated: bool) {
@@ -482,16 +489,29 @@ impl Writer {
         self.op(OP_CUT);
         self.varint(rest);
     }
+}
 
-    pub(super) fn anchor(&mut self, anchor: AnchorByte) {
-        self.code.extend_from_slice(&[anchor.value, anchor.mask, anchor.min, anchor.max]);
-    }
-
-    pub(super) fn class_code(&mut self, class: CharClass, negated: bool) {
-        self.code.push(class.code() | u8::from(negated) << 7);
+/// Appends a pattern of one part, which is the bytes that these pairs of digits
+/// write.
+pub(super) fn write_plain(pairs: &[[u8; 2]], nocase: bool, out: &mut Vec<u8>) {
+    let most = usize::from(OP_SKIP);
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let n_ops = pairs.len().div_ceil(most);
+    out.reserve(pairs.len() + n_ops + 16);
+    out.extend_from_slice(&[if nocase { FLAG_NOCASE } else { 0 }, 1, 0]);
+    write_varint(out, number(pairs.len()));
+    write_varint(out, number(pairs.len() + n_ops));
+    for pairs in pairs.chunks(most) {
+        out.push((pairs.len() - 1) as u8); // below OP_SKIP
+        let start = out.len();
+        out.extend(pairs.iter().map(|&pair| super::pair_value(pair)));
+        if nocase {
+            out[start..].make_ascii_lowercase();
+        }
     }
 }
 
+/// Appends a number, seven bits a byte, low ones first.
 pub(crate) fn write_varint(out: &mut Vec<u8>, mut value: u32) {
     while value >= 0x80 {
         // Cut on purpose: seven bits at a time.

@@ -163,26 +163,37 @@ fn open_regular(path: &Path, most: u64, follow: bool) -> Result<(File, u64), Not
     Ok((file, metadata.len()))
 }
 
-/// Reads a large file from its start in blocks of about `size` bytes, whole lines
-/// each, and hands over each.
-pub(super) fn read_blocks(
-    mut file: &File,
+/// The lines of a file, many at a time.
+pub(super) struct Blocks<'f> {
+    file: &'f File,
     size: usize,
-    mut take: impl FnMut(&[u8]),
-) -> io::Result<()> {
-    let mut block = Vec::with_capacity(size);
-    let mut left = MAX_FILE;
-    loop {
-        let before = block.len();
-        let more = (&mut file).take(left.min(size as u64)).read_to_end(&mut block)?;
-        left -= more as u64;
-        if more == 0 {
-            take(&block);
-            return Ok(());
-        }
-        if let Some(end) = block[before..].iter().rposition(|&byte| byte == b'\n') {
-            take(&block[..=before + end]);
-            block.drain(..=before + end);
+    /// The most bytes that are still read.
+    left: u64,
+    /// The beginning of a line.
+    rest: Vec<u8>,
+}
+
+impl<'f> Blocks<'f> {
+    /// Blocks of about `size` bytes.
+    pub(super) fn new(file: &'f File, size: usize) -> Blocks<'f> {
+        Blocks { file, size, left: MAX_FILE, rest: Vec::new() }
+    }
+
+    /// Puts the next whole lines into `block`, and none behind the last.
+    pub(super) fn next(&mut self, block: &mut Vec<u8>) -> io::Result<()> {
+        block.clear();
+        block.append(&mut self.rest);
+        loop {
+            let before = block.len();
+            let more = self.file.take(self.left.min(self.size as u64)).read_to_end(block)?;
+            self.left -= more as u64;
+            if more == 0 {
+                return Ok(());
+            }
+            if let Some(end) = block[before..].iter().rposition(|&byte| byte == b'\n') {
+                self.rest = block.split_off(before + end + 1);
+                return Ok(());
+            }
         }
     }
 }

@@ -540,8 +540,10 @@ pub(super) fn admit(
         return admit_document(config, text, format, builder, report);
     }
     if !config.strict && SetBuilder::takes_pieces(format) && text.bytes.len() > PIECE {
-        let lines = Lines::new(&text.bytes);
-        return Ok(admit_pieces(config, text, format, lines, builder, report));
+        let mut pieces = Pieces::new(config, text, format, builder, report);
+        let all = Lines::new(&text.bytes).pieces(PIECE);
+        all.chunks(Pieces::at_a_time()).for_each(|some| pieces.wave(some.to_vec(), || ()));
+        return Ok(pieces.finish());
     }
     let all = Lines::new(&text.bytes);
     let (counts, blank_before_end) = admit_lines(config, text, format, all, builder, report)?;
@@ -553,7 +555,7 @@ pub(super) fn admit(
 
 /// Bytes of a piece, about: large enough that putting pieces together costs
 /// little, small enough that all threads have some.
-const PIECE: usize = if cfg!(test) { 48 } else { 2 << 20 };
+const PIECE: usize = if cfg!(test) { 48 } else { 1 << 20 };
 
 /// Reads the lines of a large loose file while they are admitted.
 fn admit_large(
@@ -564,60 +566,98 @@ fn admit_large(
     builder: &mut SetBuilder,
     report: &mut LoadReport,
 ) -> std::io::Result<Counts> {
-    let mut counts = Counts::default();
-    let Some(format) = text.format else { return Ok(counts) };
+    let Some(format) = text.format else { return Ok(Counts::default()) };
     builder.source(&text.name, false);
-    let mut is_first = true;
-    files::read_blocks(file, 4 * PIECE * rayon::current_num_threads(), |block| {
-        let number = u32::try_from(counts.lines).unwrap_or(u32::MAX);
-        let lines = if is_first { Lines::new(block) } else { Lines::behind(block, number) };
-        if std::mem::take(&mut is_first) && block.starts_with(b"\xef\xbb\xbf") {
-            report.tell(Event::ByteOrderMark { source: text.name.clone() });
-        }
-        counts.add(&admit_pieces(config, text, format, lines, builder, report));
+    let mut blocks = files::Blocks::new(file, PIECE * Pieces::at_a_time());
+    let (mut block, mut spare) = (Vec::new(), Vec::new());
+    blocks.next(&mut block)?;
+    if block.starts_with(b"\xef\xbb\xbf") {
+        report.tell(Event::ByteOrderMark { source: text.name.clone() });
+    }
+    let mut pieces = Pieces::new(config, text, format, builder, report);
+    let mut lines = Lines::new(&block);
+    while !block.is_empty() {
+        pieces.wave(lines.pieces(PIECE), || blocks.next(&mut spare))?;
         steps.add(block.len() as u64);
-    })?;
-    Ok(counts)
+        std::mem::swap(&mut block, &mut spare);
+        lines = Lines::behind(&block, u32::try_from(pieces.n_lines).unwrap_or(u32::MAX));
+    }
+    Ok(pieces.finish())
 }
 
-/// Reads the lines of a text on all threads of the pool, in pieces that are put
-/// together in their order.
-fn admit_pieces(
-    config: &Config,
-    text: &Text,
+/// The lines of a text on their way into a set, on all threads of the pool.
+struct Pieces<'l> {
+    config: &'l Config,
+    text: &'l Text,
     format: Format,
-    lines: Lines<'_>,
-    builder: &mut SetBuilder,
-    report: &mut LoadReport,
-) -> Counts {
-    let mut counts = Counts::default();
-    let mut pieces = lines.pieces(PIECE).into_iter().peekable();
-    // As many at a time as keep all threads busy, so that they are not all in
-    // memory twice.
-    let at_a_time = 4 * rayon::current_num_threads();
-    while pieces.peek().is_some() {
-        let wave: Vec<_> = pieces.by_ref().take(at_a_time).collect();
-        let read: Vec<_> = wave
-            .into_par_iter()
-            .map(|lines| {
-                let (mut piece, mut report) = (builder.piece(), LoadReport::default());
-                let read = admit_lines(config, text, format, lines, &mut piece, &mut report);
-                // Only a strict load ends at a line.
-                let counts = read.map(|(counts, _)| counts).unwrap_or_default();
-                (piece, counts, report)
-            })
-            .collect();
-        for (piece, mut read, details) in read {
-            if builder.has_room_for(&piece) {
-                builder.append(&piece);
+    builder: &'l mut SetBuilder,
+    report: &'l mut LoadReport,
+    counts: Counts,
+    /// How many lines were read.
+    n_lines: u64,
+    /// Pieces that were read and are not in the set.
+    waiting: Vec<(SetBuilder, Counts, LoadReport)>,
+}
+
+impl<'l> Pieces<'l> {
+    /// As many as keep all threads busy, so that not all are in memory twice.
+    fn at_a_time() -> usize {
+        8 * rayon::current_num_threads()
+    }
+
+    fn new(
+        config: &'l Config,
+        text: &'l Text,
+        format: Format,
+        builder: &'l mut SetBuilder,
+        report: &'l mut LoadReport,
+    ) -> Pieces<'l> {
+        let (counts, waiting) = (Counts::default(), Vec::new());
+        Pieces { config, text, format, builder, report, counts, n_lines: 0, waiting }
+    }
+
+    /// Reads the lines of some pieces, while those of the wave before are put into
+    /// the set, in their order, and something else is done.
+    fn wave<T: Send>(&mut self, pieces: Vec<Lines<'_>>, beside: impl FnOnce() -> T + Send) -> T {
+        let empty = self.builder.piece();
+        let (config, text, format) = (self.config, self.text, self.format);
+        let read = |lines| {
+            let (mut piece, mut report) = (empty.clone(), LoadReport::default());
+            let read = admit_lines(config, text, format, lines, &mut piece, &mut report);
+            // Only a strict load ends at a line.
+            let counts = read.map(|(counts, _)| counts).unwrap_or_default();
+            (piece, counts, report)
+        };
+        let (done, read) = rayon::join(
+            || {
+                self.append();
+                beside()
+            },
+            || pieces.into_par_iter().map(read).collect::<Vec<_>>(),
+        );
+        self.n_lines += read.iter().map(|(_, counts, _)| counts.lines).sum::<u64>();
+        self.waiting = read;
+        done
+    }
+
+    /// Puts what waits into the set.
+    fn append(&mut self) {
+        for (piece, mut read, details) in self.waiting.drain(..) {
+            if self.builder.has_room_for(&piece) {
+                self.builder.append(&piece);
             } else {
                 read.unsupported += std::mem::take(&mut read.admitted);
             }
-            counts.add(&read);
-            details.diagnostics.into_iter().for_each(|diagnostic| report.keep(diagnostic));
+            self.counts.add(&read);
+            details.diagnostics.into_iter().for_each(|diagnostic| self.report.keep(diagnostic));
         }
     }
-    counts
+
+    /// What became of all lines.
+    fn finish(mut self) -> Counts {
+        self.append();
+        self.counts
+    }
 }
 
 /// Reads lines; gives also the first blank one, if there is any.
