@@ -37,7 +37,7 @@ pub fn costs(set: &SignatureSet) -> impl Iterator<Item = Cost> {
     bodies.chain(logicals)
 }
 
-fn of(id: SigId, planned: Planned) -> Option<Cost> {
+fn of(id: SigId, planned: Planned<'_>) -> Option<Cost> {
     match planned {
         Planned::Never => None,
         Planned::Always => Some(Cost { id, literal: None, places: 1.0 }),
@@ -47,7 +47,7 @@ fn of(id: SigId, planned: Planned) -> Option<Cost> {
                 .into_iter()
                 .max_by(|a, b| f64::total_cmp(&expense(&a.text), &expense(&b.text)));
             // What is found by the hash of a picture only costs nothing elsewhere.
-            let literal = dear.map(|needle| needle.text);
+            let literal = dear.map(|needle| needle.text.into_owned());
             (literal.is_some() || !pictures.is_empty()).then(|| Cost {
                 id,
                 literal: Some(literal.unwrap_or_default()),

@@ -620,7 +620,7 @@ pub fn plan(set: &SignatureSet, id: SigId) -> Vec<String> {
     }
 }
 
-fn needle_in_words(needle: &Needle) -> String {
+fn needle_in_words(needle: &Needle<'_>) -> String {
     let text = needle.text.escape_ascii();
     let case = if needle.nocase { ", in either case" } else { "" };
     match needle.anchor {

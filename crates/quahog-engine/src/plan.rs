@@ -7,22 +7,26 @@
 //! match without any literal (all its terms are negative) has none and is
 //! looked at always.
 
+use std::borrow::Cow;
+
 use quahog_sig::body::{Element, Pattern};
 use quahog_sig::model::{Base, Expression, Logical, Offset, Op, Sign, Subsignature};
 
-use crate::prefilter::{Rarest, expense, expense_of_anchored, rare_places};
+use crate::prefilter::{Near, Rarest, expense, expense_of_anchored, rare_places};
 use crate::verify::{self, pcre};
 
 /// A literal that stands in every buffer that its signature matches.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Needle {
+pub(crate) struct Needle<'s> {
     /// Its bytes, two at least; in lower case if case does not matter.
-    pub(crate) text: Vec<u8>,
+    pub(crate) text: Cow<'s, [u8]>,
     pub(crate) nocase: bool,
     /// The only place in a buffer where it may stand, if there is just one.
     pub(crate) anchor: Option<u32>,
     /// Where in the signature it stands, if what stands around it can be checked.
     pub(crate) place: Option<Place>,
+    /// What is known of the bytes around it, once it is chosen.
+    pub(crate) near: Near,
     /// Where its rarest grams are, once it is chosen.
     pub(crate) rarest: Rarest,
 }
@@ -40,42 +44,54 @@ pub(crate) struct Place {
     pub(crate) before: (u32, u32),
 }
 
-impl Needle {
+impl<'s> Needle<'s> {
     /// A literal in lower case, found in either.
-    pub(crate) fn anywhere(text: Vec<u8>) -> Needle {
-        Needle { text, nocase: true, anchor: None, place: None, rarest: Rarest::default() }
+    pub(crate) fn anywhere(text: Vec<u8>) -> Needle<'s> {
+        Needle {
+            text: text.into(),
+            nocase: true,
+            anchor: None,
+            place: None,
+            near: Near::default(),
+            rarest: Rarest::default(),
+        }
     }
 
-    /// The needle, once it is chosen.
-    fn chosen(self) -> Needle {
-        Needle { rarest: rare_places(&self.text), ..self }
+    /// The needle, once it is chosen; of this pattern, if of any.
+    fn chosen(self, pattern: Option<Pattern<'_>>) -> Needle<'s> {
+        let around = pattern.zip(self.place);
+        let near = around.map_or_else(Near::default, |(pattern, place)| {
+            Near::of(pattern, (usize::from(place.part), place.before), &self.text)
+        });
+        Needle { near, rarest: rare_places(&self.text), ..self }
     }
 }
 
 /// What is looked for, and what that costs.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Trigger {
-    mark: Mark,
+pub(crate) struct Trigger<'s> {
+    mark: Mark<'s>,
     cost: f64,
 }
 
 /// By what a place is known where a signature may match.
 #[derive(Clone, Debug, PartialEq)]
-enum Mark {
-    Needle(Needle),
+enum Mark<'s> {
+    /// A literal, and the pattern that it is in.
+    Needle(Needle<'s>, Option<Pattern<'s>>),
     /// The hash of a picture.
     Picture(u64),
 }
 
-impl Trigger {
-    fn needle(needle: Needle) -> Trigger {
-        Trigger { cost: expense(&needle.text), mark: Mark::Needle(needle) }
+impl<'s> Trigger<'s> {
+    fn needle(needle: Needle<'s>) -> Trigger<'s> {
+        Trigger { cost: expense(&needle.text), mark: Mark::Needle(needle, None) }
     }
 
-    /// The needle, if it is one.
-    pub(crate) fn into_needle(self) -> Option<Needle> {
+    /// The bytes of the needle, if it is one.
+    pub(crate) fn into_text(self) -> Option<Cow<'s, [u8]>> {
         match self.mark {
-            Mark::Needle(needle) => Some(needle),
+            Mark::Needle(needle, _) => Some(needle.text),
             Mark::Picture(_) => None,
         }
     }
@@ -91,7 +107,7 @@ pub(crate) fn of_pattern(
     offset: Offset,
     subsignature: u8,
     second: bool,
-) -> Option<Trigger> {
+) -> Option<Trigger<'_>> {
     let mut least = f64::INFINITY;
     let mut best = None;
     let fixed = match offset.base {
@@ -128,20 +144,26 @@ pub(crate) fn of_pattern(
         }
     }
     best.map(|(text, anchor, place)| {
-        let (text, nocase) = (text.to_vec(), pattern.nocase());
-        let needle = Needle { text, nocase, anchor, place, rarest: Rarest::default() };
-        Trigger { mark: Mark::Needle(needle), cost: least }
+        let needle = Needle {
+            text: text.into(),
+            nocase: pattern.nocase(),
+            anchor,
+            place,
+            near: Near::default(),
+            rarest: Rarest::default(),
+        };
+        Trigger { mark: Mark::Needle(needle, Some(pattern)), cost: least }
     })
 }
 
 /// The literal by which a pattern alone is found, if case matters to it.
 pub(crate) fn literal_of(pattern: Pattern<'_>) -> Option<Vec<u8>> {
-    Some(of_pattern(pattern, Offset::ANY, 0, false)?.into_needle()?.text)
+    Some(of_pattern(pattern, Offset::ANY, 0, false)?.into_text()?.into_owned())
 }
 
 /// How a signature is found.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Planned {
+pub(crate) enum Planned<'s> {
     /// It can match anything, and is looked at always.
     Always,
     /// It matches nothing, whatever the bytes are.
@@ -149,26 +171,25 @@ pub(crate) enum Planned {
     /// Where it matches, one of the needles stands in the buffer, or the buffer
     /// is a picture with one of the hashes.
     With {
-        needles: Vec<Needle>,
+        needles: Vec<Needle<'s>>,
         /// Perceptual hashes.
         pictures: Vec<u64>,
     },
 }
 
-impl Planned {
+impl<'s> Planned<'s> {
     /// How a body signature is found.
-    pub(crate) fn body(pattern: Pattern<'_>, offset: Offset) -> Planned {
-        let needle = of_pattern(pattern, offset, 0, false).and_then(Trigger::into_needle);
-        Planned::needles(needle.map(|needle| vec![needle]))
+    pub(crate) fn body(pattern: Pattern<'s>, offset: Offset) -> Planned<'s> {
+        of_pattern(pattern, offset, 0, false).map_or(Planned::Always, |trigger| planned([trigger]))
     }
 
     /// How a signature is found that matches only where one of these needles
     /// stands; `None` if it may match without any.
-    pub(crate) fn needles(needles: Option<Vec<Needle>>) -> Planned {
+    pub(crate) fn needles(needles: Option<Vec<Needle<'s>>>) -> Planned<'s> {
         match needles {
             Some(needles) if needles.is_empty() => Planned::Never,
             Some(needles) => {
-                let needles = needles.into_iter().map(Needle::chosen).collect();
+                let needles = needles.into_iter().map(|needle| needle.chosen(None)).collect();
                 Planned::With { needles, pictures: Vec::new() }
             }
             None => Planned::Always,
@@ -176,11 +197,11 @@ impl Planned {
     }
 }
 
-fn planned(triggers: impl IntoIterator<Item = Trigger>) -> Planned {
+fn planned<'s>(triggers: impl IntoIterator<Item = Trigger<'s>>) -> Planned<'s> {
     let (mut needles, mut pictures) = (Vec::new(), Vec::new());
     for trigger in triggers {
         match trigger.mark {
-            Mark::Needle(needle) => needles.push(needle.chosen()),
+            Mark::Needle(needle, pattern) => needles.push(needle.chosen(pattern)),
             Mark::Picture(hash) => pictures.push(hash),
         }
     }
@@ -189,7 +210,6 @@ fn planned(triggers: impl IntoIterator<Item = Trigger>) -> Planned {
     }
     needles.sort_unstable();
     needles.dedup();
-    needles.shrink_to_fit(); // there are as many lists as signatures
     pictures.sort_unstable();
     pictures.dedup();
     Planned::With { needles, pictures }
@@ -209,7 +229,7 @@ impl Cover {
 }
 
 /// The triggers of a logical signature.
-pub(crate) fn of_logical(logical: Logical<'_>) -> Planned {
+pub(crate) fn of_logical(logical: Logical<'_>) -> Planned<'_> {
     let triggers = of_subsignatures(logical);
     let Some(cover) = cover(logical.expression, |id| cost(&triggers, id)) else {
         return Planned::Always;
@@ -220,23 +240,23 @@ pub(crate) fn of_logical(logical: Logical<'_>) -> Planned {
 
 /// For each subsignature the triggers of which one is there if it matches:
 /// `None` if it may match without, and none at all if it never matches.
-type Triggers = Vec<Option<Vec<Trigger>>>;
+type Triggers<'s> = Vec<Option<Vec<Trigger<'s>>>>;
 
-fn cost(triggers: &Triggers, id: u8) -> Option<f64> {
+fn cost(triggers: &Triggers<'_>, id: u8) -> Option<f64> {
     let triggers = triggers.get(usize::from(id))?.as_ref()?;
     Some(triggers.iter().map(|t| t.cost).sum::<f64>())
 }
 
-fn covered(triggers: &Triggers, cover: &Cover) -> Vec<Trigger> {
+fn covered<'s>(triggers: &Triggers<'s>, cover: &Cover) -> Vec<Trigger<'s>> {
     let members = triggers.iter().enumerate().filter(|(id, _)| cover.has(*id));
     members.flat_map(|(_, triggers)| triggers.clone().unwrap_or_default()).collect()
 }
 
-fn of_subsignatures(logical: Logical<'_>) -> Triggers {
+fn of_subsignatures(logical: Logical<'_>) -> Triggers<'_> {
     // Body patterns ask for no others; the rest asks for them, or for what has
     // a lower number.
     let subs: Vec<_> = logical.subsignatures().collect();
-    let mut triggers: Triggers = subs
+    let mut triggers: Triggers<'_> = subs
         .iter()
         .zip(0u8..)
         .map(|(&sub, id)| match sub {
@@ -285,7 +305,7 @@ fn of_subsignatures(logical: Logical<'_>) -> Triggers {
                 let needle = |text| Trigger::needle(Needle::anywhere(text));
                 let own = pcre::Required::of(pcre.text, pcre.flags).cheapest();
                 let own = own.map(|texts| texts.into_iter().map(needle).collect());
-                let sum = |list: &Vec<Trigger>| list.iter().map(|t| t.cost).sum::<f64>();
+                let sum = |list: &Vec<Trigger<'_>>| list.iter().map(|t| t.cost).sum::<f64>();
                 triggers[id] = match (asked, own) {
                     (Some(a), Some(b)) => Some(if sum(&a) <= sum(&b) { a } else { b }),
                     (a, b) => a.or(b),
@@ -367,7 +387,7 @@ mod tests {
             Planned::Never => Some(Vec::new()),
             Planned::With { needles, pictures } => {
                 assert!(pictures.is_empty());
-                Some(needles.into_iter().map(|needle| needle.text).collect())
+                Some(needles.into_iter().map(|needle| needle.text.into_owned()).collect())
             }
         }
     }
@@ -409,7 +429,8 @@ mod tests {
         let line = b"A;Engine:81-255,Target:0;0&1;fuzzy_img#af2ad01ed42993c7;6162";
         let mut builder = SetBuilder::new();
         builder.line(Format::Ldb, 1, line).unwrap();
-        let planned = of_logical(builder.finish().logical(0).unwrap());
+        let set = builder.finish();
+        let planned = of_logical(set.logical(0).unwrap());
         let pictures = vec![0xaf2a_d01e_d429_93c7];
         assert_eq!(planned, Planned::With { needles: Vec::new(), pictures });
     }

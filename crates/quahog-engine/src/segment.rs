@@ -18,7 +18,7 @@ use crate::digest::HashIndexes;
 use crate::engine::BuildError;
 use crate::image::{self, Check, ImageError, Stamp};
 use crate::lists::{Containers, PhishingLists};
-use crate::plan::{self, Planned};
+use crate::plan::{self, Needle, Planned};
 use crate::prefilter::{Prefilter, PrefilterBuilder, SigRef};
 use crate::verify::pcre::Matcher;
 use crate::yara;
@@ -198,89 +198,118 @@ fn macro_key(target: Target, group: u8) -> u32 {
     u32::from(target.number()) << 8 | u32::from(group)
 }
 
+/// By what signatures are found, those of some that follow one another.
+#[derive(Default)]
+struct Plans<'s> {
+    needles: Vec<(Target, SigRef, Needle<'s>)>,
+    always: Vec<(Target, SigRef)>,
+    pictures: Vec<(Target, SigRef, u64)>,
+}
+
+impl<'s> Plans<'s> {
+    fn add(&mut self, target: Target, signature: SigRef, planned: Planned<'s>) {
+        match planned {
+            Planned::Always => self.always.push((target, signature)),
+            Planned::Never => {}
+            Planned::With { needles, pictures } => {
+                self.needles.extend(needles.into_iter().map(|needle| (target, signature, needle)));
+                self.pictures.extend(pictures.into_iter().map(|hash| (target, signature, hash)));
+            }
+        }
+    }
+
+    /// Those of signatures by their numbers, on all threads.
+    fn of_all(n: usize, plan: impl Fn(&mut Plans<'s>, usize) + Sync) -> Vec<Plans<'s>> {
+        const MANY: usize = 4_096;
+        let pieces = (0..n.div_ceil(MANY)).into_par_iter().map(|piece| {
+            let mut plans = Plans::default();
+            let end = n.min((piece + 1) * MANY);
+            (piece * MANY..end).for_each(|index| plan(&mut plans, index));
+            plans.needles.shrink_to_fit();
+            plans
+        });
+        pieces.collect()
+    }
+}
+
 /// What each kind of layer is searched for.
 fn groups(
     set: &SignatureSet,
     tell: Tell<'_>,
 ) -> Result<[Option<Group>; Target::COUNT], BuildError> {
-    let planning =
-        Steps::begin(tell, Stage::Planning, (set.bodies().len() + set.logicals().len()) as u64);
+    let (n_bodies, n_logicals) = (set.bodies().len(), set.logicals().len());
+    let planning = Steps::begin(tell, Stage::Planning, (n_bodies + n_logicals) as u64);
     let step = || {
         pace::point();
         planning.add(1);
     };
-    let bodies: Vec<_> = set
-        .bodies()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .inspect(|_| step())
+    let mut all = Plans::of_all(n_bodies, |plans, index| {
+        step();
+        let Some(body) = set.body(index) else { return };
         // A member of a macro group never alerts alone.
-        .map(|body| match body.offset.base {
-            Base::Macro(_) => (body.target, Planned::Never),
-            _ => (body.target, Planned::body(body.pattern, body.offset)),
-        })
-        .collect();
-    let logicals: Vec<_> = set
-        .logicals()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .inspect(|_| step())
-        .map(|logical| (logical.block.target, plan::of_logical(logical)))
-        .collect();
-    let rules: Vec<_> = yara::triggers(set).into_iter().map(Planned::needles).collect();
-    let own = |target: Target| {
-        target == Target::ANY
-            || bodies.iter().any(|b| b.0 == target)
-            || logicals.iter().any(|l| l.0 == target)
-    };
-    let targets = (0..Target::COUNT as u32).filter_map(Target::new).filter(|&target| own(target));
-    let n_groups = targets.count();
-    // Rules are for layers of every kind; private ones only for others.
-    let shown = |index: usize| set.yara_rule(index).is_some_and(|rule| !rule.private);
-    let rules = rules.iter().enumerate().filter(|(index, _)| shown(*index));
-    let needles = |planned: &Planned, target: Target| match planned {
-        Planned::With { needles, .. } if target == Target::ANY => needles.len() * n_groups,
-        Planned::With { needles, .. } => needles.len(),
-        _ => 0,
-    };
-    let all = bodies.iter().chain(&logicals).map(|(target, planned)| needles(planned, *target));
-    let all = all.chain(rules.clone().map(|(_, planned)| needles(planned, Target::ANY)));
-    let indexing = Steps::begin(tell, Stage::Indexing, all.sum::<usize>() as u64);
+        if !matches!(body.offset.base, Base::Macro(_)) {
+            let planned = Planned::body(body.pattern, body.offset);
+            plans.add(body.target, SigRef::body(index), planned);
+        }
+    });
+    all.extend(Plans::of_all(n_logicals, |plans, index| {
+        step();
+        let Some(logical) = set.logical(index) else { return };
+        plans.add(logical.block.target, SigRef::logical(index), plan::of_logical(logical));
+    }));
+    let mut rules = Plans::default();
+    for (index, needles) in yara::triggers(set).into_iter().enumerate() {
+        // Rules are for layers of every kind; private ones only for others.
+        if set.yara_rule(index).is_some_and(|rule| !rule.private) {
+            rules.add(Target::ANY, SigRef::yara(index), Planned::needles(needles));
+        }
+    }
+    all.push(rules);
+
+    // How many needles each target has, if any signature.
+    let mut own = [None; Target::COUNT];
+    own[Target::ANY.index()] = Some(0u64);
+    for plans in &all {
+        let needles = plans.needles.iter().map(|found| (found.0, 1));
+        let always = plans.always.iter().map(|found| (found.0, 0));
+        for (target, n) in needles.chain(always).chain(plans.pictures.iter().map(|p| (p.0, 0))) {
+            *own[target.index()].get_or_insert(0) += n;
+        }
+    }
+    let n_groups = own.iter().flatten().count() as u64;
+    let of_any = own[Target::ANY.index()].unwrap_or(0);
+    let n_needles = own.iter().flatten().sum::<u64>() + of_any * (n_groups - 1); // one at least
+    let indexing = Steps::begin(tell, Stage::Indexing, n_needles);
     let group = |target: Target| {
-        let mut builder = PrefilterBuilder::default();
-        let mut always = Vec::new();
-        let mut pictures = Vec::new();
         let here = |other: Target| other == target || other == Target::ANY;
-        let bodies = bodies.iter().enumerate().filter(|(_, (other, _))| here(*other));
-        let logicals = logicals.iter().enumerate().filter(|(_, (other, _))| here(*other));
-        let all = bodies
-            .map(|(index, (_, planned))| (planned, SigRef::body(index)))
-            .chain(logicals.map(|(index, (_, planned))| (planned, SigRef::logical(index))))
-            .chain(rules.clone().map(|(index, planned)| (planned, SigRef::yara(index))));
-        for (planned, signature) in all {
-            pace::point();
-            match planned {
-                Planned::Always => always.push(signature.number()),
-                Planned::Never => {}
-                Planned::With { needles, pictures: hashes } => {
-                    for needle in needles {
-                        builder.add(needle, signature);
-                    }
-                    for &hash in hashes {
-                        let [upper, lower] = picture_key(hash);
-                        pictures.push([upper, lower, signature.number()]);
-                    }
+        let room =
+            own[target.index()].unwrap_or(0) + if target == Target::ANY { 0 } else { of_any };
+        let mut builder = PrefilterBuilder::with_room(room as usize); // needles in memory
+        let mut group = Group::default();
+        for plans in &all {
+            for (target, signature, needle) in &plans.needles {
+                pace::point();
+                if here(*target) {
+                    builder.add(needle, *signature);
                 }
             }
+            let always = plans.always.iter().filter(|found| here(found.0));
+            group.always.to_mut().extend(always.map(|(_, signature)| signature.number()));
+            for &(_, signature, hash) in plans.pictures.iter().filter(|found| here(found.0)) {
+                let [upper, lower] = picture_key(hash);
+                group.pictures.to_mut().push([upper, lower, signature.number()]);
+            }
         }
-        pictures.sort_unstable();
-        let prefilter = builder.build(set, &indexing)?;
-        Ok(Group { prefilter, always: always.into(), pictures: pictures.into() })
+        group.always.seal();
+        group.pictures.to_mut().sort_unstable();
+        group.pictures.seal();
+        group.prefilter = builder.build(set, &indexing)?;
+        Ok(group)
     };
     let groups = (0..Target::COUNT as u32)
         .into_par_iter()
         .map(|number| match Target::new(number) {
-            Some(target) if own(target) => group(target).map(Some),
+            Some(target) if own[target.index()].is_some() => group(target).map(Some),
             _ => Ok(None),
         })
         .collect::<Result<Vec<_>, BuildError>>()?;

@@ -5,7 +5,7 @@ use super::probe::{
     AROUND, MAX_BITS, Slot, around, halves, hash_long, hash_short, pair_of, print_long, slot,
     slots_of_few,
 };
-use super::user::{Near, PackedRun, Run};
+use super::user::{Near, PackedRun, Run, Surroundings};
 use super::{Entry, Filters, Grams, MAX_TEXTS, PAIR_WORDS, Prefilter, SigRef, Text, User};
 use crate::BuildError;
 use crate::literal::{self, fold};
@@ -65,11 +65,18 @@ pub(crate) fn rare_places(text: &[u8]) -> Rarest {
     let text = &text[..text.len().min(MAX_TEXT)];
     let n = text.len().saturating_sub(LONG - 1);
     let mut least = [(0, f64::INFINITY); 8];
-    for (at, sum) in fours(literal::frequencies(text, 8)).enumerate() {
+    let mut weigh = |at: usize, sum| {
         let least = &mut least[at * 8 / n.max(1)];
         if sum < least.1 {
             *least = (at, sum);
         }
+    };
+    // Most are short.
+    let each = |(at, sum)| weigh(at, sum);
+    if text.len() <= 64 {
+        fours(literal::frequencies_of_first::<64>(text, 8)).enumerate().for_each(each);
+    } else {
+        fours(literal::frequencies(text, 8)).enumerate().for_each(each);
     }
     // Texts are at most 255 bytes long.
     least.map(|(at, sum)| (at as u8, (-8.0 * sum.log2()).clamp(0.0, 255.0) as u8))
@@ -96,13 +103,18 @@ pub(crate) fn expense_of_anchored(text: &[u8]) -> f64 {
 #[derive(Debug, Default)]
 pub(crate) struct PrefilterBuilder<'n> {
     /// With the number that the first eight bytes of the text are.
-    needles: Vec<(u64, &'n Needle, SigRef)>,
+    needles: Vec<(u64, &'n Needle<'n>, SigRef)>,
 }
 
 impl<'n> PrefilterBuilder<'n> {
-    pub(crate) fn add(&mut self, needle: &'n Needle, signature: SigRef) {
+    /// A builder that needs no more memory for so many.
+    pub(crate) fn with_room(needles: usize) -> PrefilterBuilder<'n> {
+        PrefilterBuilder { needles: Vec::with_capacity(needles) }
+    }
+
+    pub(crate) fn add(&mut self, needle: &'n Needle<'n>, signature: SigRef) {
         let mut first = [0; 8];
-        first.iter_mut().zip(&needle.text).for_each(|(first, byte)| *first = *byte);
+        first.iter_mut().zip(needle.text.iter()).for_each(|(first, byte)| *first = *byte);
         self.needles.push((u64::from_be_bytes(first), needle, signature));
     }
 
@@ -172,7 +184,7 @@ impl<'n> PrefilterBuilder<'n> {
 }
 
 /// Needles of the same text.
-type Group<'g, 'n> = &'g [(u64, &'n Needle, SigRef)];
+type Group<'g, 'n> = &'g [(u64, &'n Needle<'n>, SigRef)];
 
 /// The texts of needles, and by what each is found.
 #[derive(Default)]
@@ -259,26 +271,31 @@ impl Runs {
     /// Appends the users of a literal, those with the same surroundings as a run.
     fn add(&mut self, group: Group<'_, '_>, set: &SignatureSet) {
         pace::point();
-        let text = group.first().map_or(&[][..], |(_, needle, _)| &needle.text);
-        let users = group.iter().map(|&(_, needle, signature)| {
-            let user = User { signature, place: needle.place };
-            (user.surroundings(set), user)
-        });
-        let mut users: Vec<_> = users.collect();
-        // Stable: otherwise they stay in the order of their signatures.
-        users.sort_by_key(|&(around, _)| around);
         let n_runs = self.runs.len();
-        for alike in users.chunk_by(|(a, _), (b, _)| a == b) {
-            let Some((around, User { place, .. })) = alike.first() else { continue };
-            // A text that was cut has other neighbours.
-            let around = around.as_ref().filter(|_| text.len() <= MAX_TEXT);
-            let near = around.map_or_else(Near::default, |around| Near::of(around, text));
-            // There are fewer than 2^32 needles, which the caller saw.
-            let first = self.users.len() as u32;
-            self.runs.push(Run { first, place: *place, near }.pack());
-            self.users.extend(alike.iter().map(|(_, user)| user.signature.number()));
+        if let [alone] = group {
+            self.run(&[(None, *alone)]);
+        } else {
+            let users = group.iter().map(|&user| {
+                let (_, needle, signature) = user;
+                (User { signature, place: needle.place }.surroundings(set), user)
+            });
+            let mut users: Vec<_> = users.collect();
+            // Stable: otherwise they stay in the order of their signatures.
+            users.sort_by_key(|&(around, _)| around);
+            users.chunk_by(|(a, _), (b, _)| a == b).for_each(|alike| self.run(alike));
         }
         self.counts.push((self.runs.len() - n_runs) as u32);
+    }
+
+    /// Appends users with the same surroundings.
+    fn run(&mut self, alike: &[(Option<Surroundings<'_>>, (u64, &Needle<'_>, SigRef))]) {
+        let Some((_, (_, needle, _))) = alike.first() else { return };
+        // A text that was cut has other neighbours.
+        let near = if needle.text.len() <= MAX_TEXT { needle.near } else { Near::default() };
+        // There are fewer than 2^32 needles, which the caller saw.
+        let first = self.users.len() as u32;
+        self.runs.push(Run { first, place: needle.place, near }.pack());
+        self.users.extend(alike.iter().map(|(_, (_, _, signature))| signature.number()));
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) mod probe;
 mod user;
 
 pub(crate) use build::{PrefilterBuilder, Rarest, expense, expense_of_anchored, rare_places};
+pub(crate) use user::Near;
 
 use std::ops::BitOr;
 

@@ -144,27 +144,24 @@ impl Run {
 
 /// What is known of the four bytes before a literal and of the four behind it: a
 /// look at them that costs next to nothing.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Near {
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Near {
     before: Four,
     after: Four,
 }
 
 /// Bits of four bytes that must be so.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 struct Four {
     value: u32,
     mask: u32,
 }
 
 impl Four {
-    /// Four bytes, each with the bits of it that matter; what is beyond the list
-    /// does not.
-    fn of(bytes: impl Iterator<Item = (u8, u8)>) -> Four {
-        let (mut value, mut mask) = ([0; 4], [0; 4]);
-        for (at, (byte, bits)) in bytes.take(4).enumerate() {
-            (value[at], mask[at]) = (byte & bits, bits);
-        }
+    /// Four bytes, each with the bits of it that matter.
+    fn of(bytes: [(u8, u8); 4]) -> Four {
+        let value = bytes.map(|(byte, bits)| byte & bits);
+        let mask = bytes.map(|(_, bits)| bits);
         Four { value: u32::from_le_bytes(value), mask: u32::from_le_bytes(mask) }
     }
 
@@ -175,28 +172,37 @@ impl Four {
 }
 
 impl Near {
-    /// What stands around a literal in a pattern.
-    pub(super) fn of(around: &Surroundings<'_>, text: &[u8]) -> Near {
-        let (number, place) = around.part;
-        let pattern = around.pattern();
+    /// What stands around a literal in a pattern, in that part of it behind so many
+    /// bytes.
+    pub(crate) fn of(
+        pattern: Pattern<'_>,
+        (number, place): (usize, (u32, u32)),
+        text: &[u8],
+    ) -> Near {
         let Some(part) = pattern.parts().nth(number) else { return Near::default() };
         let mut elements = part.elements();
-        let (mut known, mut passed) = (Vec::new(), (0u32, 0u32));
+        let (mut before, mut passed) = ([(0, 0); 4], (0u32, 0u32));
         for element in elements.by_ref() {
             if passed == place && element == Element::Literal(text) {
-                let mut after = Vec::new();
+                let (mut after, mut len) = ([(0, 0); 4], 0);
                 // Behind a cut the end of the buffer may stand.
-                while after.len() < 4
+                while len < 4
                     && let Some(element) = elements.next()
-                    && extend(&mut after, element, pattern.nocase())
+                    && said(element, pattern.nocase(), &mut |byte| {
+                        if let Some(place) = after.get_mut(len) {
+                            *place = byte;
+                        }
+                        len += 1;
+                    })
                 {}
-                let first = known.len().saturating_sub(4);
-                let missing = std::iter::repeat_n((0, 0), 4 - (known.len() - first));
-                let before = missing.chain(known.drain(first..));
-                return Near { before: Four::of(before), after: Four::of(after.into_iter()) };
+                return Near { before: Four::of(before), after: Four::of(after) };
             }
-            if !extend(&mut known, element, pattern.nocase()) {
-                known.clear();
+            let mut push = |byte| {
+                before.rotate_left(1);
+                before[3] = byte;
+            };
+            if !said(element, pattern.nocase(), &mut push) {
+                before = [(0, 0); 4];
             }
             let (min, max) = verify::lengths(element);
             let add = |sum: u32, n: usize| sum.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
@@ -213,36 +219,39 @@ impl Near {
     }
 }
 
-/// Appends what an element says of each of its bytes, of no more than four where
-/// it takes any; `false` if it may take more or fewer, or the end of the buffer may
-/// take its place.
-fn extend(known: &mut Vec<(u8, u8)>, element: Element<'_>, nocase: bool) -> bool {
+/// Tells what an element says of each of its bytes, of no more than four at either
+/// end where it takes more; `false` if it may take more or fewer, or the end of the
+/// buffer may take its place.
+fn said(element: Element<'_>, nocase: bool, tell: &mut dyn FnMut((u8, u8))) -> bool {
     let common = |bytes: &mut dyn Iterator<Item = u8>| {
         let Some(first) = bytes.next() else { return (0, 0) };
         (first, bytes.fold(0xff, |mask, byte| mask & !(byte ^ first)))
     };
     match element {
-        Element::Literal(text) => known.extend(text.iter().map(|&byte| {
-            let letter = nocase && byte.is_ascii_alphabetic();
-            (byte, if letter { !0x20 } else { 0xff })
-        })),
-        Element::Skip(count) => known.extend(std::iter::repeat_n((0, 0), count.min(4) as usize)),
-        Element::High(value) => known.push((value, 0xf0)),
-        Element::Low(value) => known.push((value, 0x0f)),
-        Element::Set { bytes, negated: false } => known.push(common(&mut bytes.iter().copied())),
-        Element::Set { negated: true, .. } => known.push((0, 0)),
+        Element::Literal(text) => {
+            let ends = text.len().min(4)..text.len().saturating_sub(4).max(4).min(text.len());
+            for &byte in text[..ends.start].iter().chain(&text[ends.end..]) {
+                let letter = nocase && byte.is_ascii_alphabetic();
+                tell((byte, if letter { !0x20 } else { 0xff }));
+            }
+        }
+        Element::Skip(count) => (0..count.min(4)).for_each(|_| tell((0, 0))),
+        Element::High(value) => tell((value, 0xf0)),
+        Element::Low(value) => tell((value, 0x0f)),
+        Element::Set { bytes, negated: false } => tell(common(&mut bytes.iter().copied())),
+        Element::Set { negated: true, .. } => tell((0, 0)),
         Element::Fixed(strings) => {
             let at =
                 |at: usize| strings.strings().filter_map(move |string| string.get(at).copied());
-            known.extend((0..strings.len).map(|place| match strings.negated {
-                true => (0, 0),
-                false => common(&mut at(place)),
-            }));
+            (0..strings.len).for_each(|place| match strings.negated {
+                true => tell((0, 0)),
+                false => tell(common(&mut at(place))),
+            });
         }
         Element::Class { class: CharClass::Line, negated: false }
         | Element::Branches(_)
         | Element::Cut { .. } => return false,
-        Element::Class { .. } => known.push((0, 0)),
+        Element::Class { .. } => tell((0, 0)),
     }
     true
 }
@@ -263,9 +272,8 @@ mod tests {
             let (min, max) = verify::lengths(element);
             before = (before.0 + min as u32, before.1 + max as u32);
         }
-        let around = Surroundings { code: &code, offset: Offset::ANY, part: (0, before) };
         let at = memchr::memmem::find(haystack, b"xyz").unwrap();
-        Near::of(&around, b"xyz").allows(haystack, at, 3)
+        Near::of(Pattern::new(&code), (0, before), b"xyz").allows(haystack, at, 3)
     }
 
     #[test]

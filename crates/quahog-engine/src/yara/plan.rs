@@ -71,7 +71,7 @@ struct Loop {
 }
 
 /// The triggers of each rule of a set; `None` for a rule that may hold without.
-pub(crate) fn triggers(set: &SignatureSet) -> Vec<Option<Vec<Needle>>> {
+pub(crate) fn triggers(set: &SignatureSet) -> Vec<Option<Vec<Needle<'static>>>> {
     let mut covers: Vec<Option<Cover>> = Vec::new();
     for rule in set.yara_rules() {
         let strings = strings_of(set, rule);
@@ -93,10 +93,9 @@ fn strings_of(set: &SignatureSet, rule: YaraRule<'_>) -> Vec<Option<Cover>> {
         let texts = match set.yara_string(row)? {
             YaraString::Pattern { pattern, second } => {
                 let patterns = [Some(pattern), second].into_iter().flatten();
-                let needle =
-                    |p| of_pattern(p, Offset::ANY, 0, false).and_then(Trigger::into_needle);
-                let texts = patterns.map(|p| needle(p).map(|needle| needle.text));
-                texts
+                let text = |p| of_pattern(p, Offset::ANY, 0, false).and_then(Trigger::into_text);
+                patterns
+                    .map(text)
                     .map(|text| text.map(|text| text.to_ascii_lowercase()))
                     .collect::<Option<Vec<_>>>()?
             }
@@ -299,7 +298,9 @@ mod tests {
             entry.outcome.unwrap();
         });
         let list = triggers(&builder.finish()).pop().unwrap();
-        list.map(|list| list.into_iter().map(|n| String::from_utf8(n.text).unwrap()).collect())
+        list.map(|list| {
+            list.into_iter().map(|n| String::from_utf8(n.text.into_owned()).unwrap()).collect()
+        })
     }
 
     #[test]
