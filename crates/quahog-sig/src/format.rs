@@ -88,7 +88,8 @@ pub enum Grammar {
     ZipRar,
 }
 
-const TABLE: &[(&str, Format, Grammar)] = &[
+/// A row for each variant, in their order.
+static TABLE: &[(&str, Format, Grammar)] = &[
     ("cat", Format::Cat, Grammar::Catalogue),
     ("cbc", Format::Cbc, Grammar::Bytecode),
     ("cdb", Format::Cdb, Grammar::Container),
@@ -142,12 +143,17 @@ impl Format {
 
     /// The extension, without a dot.
     pub fn extension(self) -> &'static str {
-        TABLE.iter().find(|row| row.1 == self).map_or("", |row| row.0)
+        self.row().map_or("", |row| row.0)
+    }
+
+    /// Its row: they stand in the order of the variants.
+    fn row(self) -> Option<&'static (&'static str, Format, Grammar)> {
+        TABLE.get(self as usize)
     }
 
     /// How its lines are built.
     pub fn grammar(self) -> Grammar {
-        TABLE.iter().find(|row| row.1 == self).map_or(Grammar::Ioc, |row| row.2)
+        self.row().map_or(Grammar::Ioc, |row| row.2)
     }
 
     /// Whether it holds signatures of possibly unwanted applications, which
@@ -184,6 +190,7 @@ mod tests {
     #[test]
     fn every_extension_leads_back_to_its_format() {
         for &(extension, format, grammar) in TABLE {
+            assert_eq!(format.row().map(|row| row.1), Some(format));
             assert_eq!(Format::from_file_name(&format!("x.{extension}")), Some(format));
             assert_eq!((format.extension(), format.grammar()), (extension, grammar));
         }

@@ -156,9 +156,9 @@ impl<'n> PrefilterBuilder<'n> {
         }
         pairs.sort_unstable();
         let (pair_filter, halves) = pair_filter(pairs.iter().map(|&[pair, _]| pair));
-        let (long_filter, long) = grams(long);
         let (few, screen) = few(short.iter().map(|&(gram, _)| gram));
-        let (short_filter, short) = grams(short.into_iter().map(|(_, gram)| gram).collect());
+        let short = || grams(short.into_iter().map(|(_, gram)| gram).collect());
+        let ((long_filter, long), (short_filter, short)) = rayon::join(|| grams(long), short);
         let filters = Filters {
             long: long_filter,
             short: short_filter,
@@ -205,8 +205,11 @@ fn texts(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildErro
     let mut all = Texts::default();
     let mut crowd = Crowd::new();
     let long = if groups.len() <= MAX_VERY_FEW { usize::MAX } else { LONG };
-    for group in groups {
-        pace::point();
+    for (at, group) in groups.iter().enumerate() {
+        if at % AHEAD == 0 {
+            pace::point();
+            fetch(groups.get(at..).unwrap_or_default());
+        }
         steps.add(group.len() as u64);
         let Some((_, needle, _)) = group.first() else { continue };
         let bytes = &needle.text[..needle.text.len().min(MAX_TEXT)];
@@ -233,6 +236,17 @@ fn texts(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildErro
         all.arena.extend_from_slice(bytes);
     }
     Ok(all)
+}
+
+/// Texts that are fetched at a time.
+const AHEAD: usize = 32;
+
+/// Looks at the next texts. They lie all over the memory, and are here sooner if
+/// none waits for another.
+fn fetch(groups: &[Group<'_, '_>]) {
+    let firsts = groups.iter().take(AHEAD).filter_map(|group| group.first());
+    let seen = firsts.map(|(_, needle, _)| needle.text.first().copied().unwrap_or(0));
+    std::hint::black_box(seen.fold(0, |all, byte| all ^ byte));
 }
 
 /// The users of texts, in runs.
