@@ -20,8 +20,10 @@ pub struct IgnoreList {
 
 /// A bit of the filter, by the length of a name and its last eight bytes.
 fn end_bit(name: &[u8]) -> usize {
-    let last = &name[name.len().saturating_sub(8)..];
-    let word = last.iter().fold(name.len() as u64, |word, &byte| word << 8 ^ u64::from(byte));
+    let word = match name.last_chunk() {
+        Some(last) => u64::from_be_bytes(*last),
+        None => name.iter().fold(name.len() as u64, |word, &byte| word << 8 ^ u64::from(byte)),
+    };
     (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize
 }
 

@@ -81,6 +81,18 @@ impl<'d> Lines<'d> {
         self.rest.is_some_and(|rest| memchr(0, rest).is_some())
     }
 
+    /// What is left of the text, and the number of its first line.
+    pub(crate) fn rest(&self) -> (&'d [u8], u32) {
+        (self.rest.unwrap_or_default(), self.number.saturating_add(1))
+    }
+
+    /// Passes over so many lines, which take so many bytes with their ends.
+    pub(crate) fn pass(&mut self, lines: u32, bytes: usize) {
+        let rest = self.rest.and_then(|rest| rest.get(bytes..)).unwrap_or_default();
+        self.rest = (!rest.is_empty()).then_some(rest);
+        self.number = self.number.saturating_add(lines);
+    }
+
     /// These lines in pieces of about `size` bytes, whole lines each, with the
     /// numbers that they have here.
     pub fn pieces(self, size: usize) -> Vec<Lines<'d>> {

@@ -213,13 +213,6 @@ impl SetBuilder {
     /// The line is malformed, or holds a construct that is unknown or not
     /// implemented. The set is as it was.
     pub fn line(&mut self, format: Format, number: u32, line: &[u8]) -> Result<Admission, Error> {
-        match self.quick_hash(format, number, line) {
-            Some(admission) => Ok(admission),
-            None => self.any_line(format, number, line),
-        }
-    }
-
-    fn any_line(&mut self, format: Format, number: u32, line: &[u8]) -> Result<Admission, Error> {
         match Level::of(format, line) {
             Level::Range(min, _) if min > FLEVEL => return self.skip(format, line, Skip::Newer),
             Level::Range(_, max) if max < FLEVEL => return self.skip(format, line, Skip::Obsolete),

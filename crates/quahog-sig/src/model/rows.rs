@@ -98,96 +98,33 @@ impl Rows {
         self.codes.len() + self.narrow.len() // one of them is empty
     }
 
+    /// Appends a row.
     pub(crate) fn push(&mut self, name: &[u8], source: usize, line: u32) {
-        self.widen();
-        let index = self.codes.len();
-        // Both fit: `SetBuilder` bounds the number of signatures and of sources.
-        self.place(Run { first: index as u32, source: source as u32, line });
-        let Coded { family, form, first, second } = Coded::new(name);
-        let family = self.family(form, family);
-        self.codes.to_mut().push(family);
-        if form != WHOLE {
-            self.number(index as u32, first);
-        }
-        if second != 0 {
-            self.second.to_mut().push([index as u32, second.into()]);
-        }
+        self.writer().push(name, source, line);
     }
 
-    /// Makes room for families that do not fit into narrow rows.
-    fn widen(&mut self) {
+    /// What appends rows; cheaper for many.
+    pub(crate) fn writer(&mut self) -> Writer<'_> {
         if !self.narrow.is_empty() {
+            // There is to be room for families that do not fit.
             self.codes = self.narrow.iter().map(|&code| u32::from(code)).collect();
             self.narrow = Table::default();
         }
-    }
-
-    /// Notes the first number of a row, behind those of all rows before it.
-    fn number(&mut self, row: u32, number: u32) {
-        let follows = |&[first, start]: &[u32; 2]| number.wrapping_sub(start) == row - first;
-        if !self.first.last().is_some_and(follows) {
-            self.first.to_mut().push([row, number]);
-        }
-    }
-
-    /// Notes where the next row stands.
-    fn place(&mut self, run: Run) {
-        let goes_on = self.runs.last().is_some_and(|&last| {
-            let last = Run::new(last);
-            last.source == run.source && last.line.wrapping_add(run.first - last.first) == run.line
-        });
-        if !goes_on {
-            self.runs.to_mut().push([run.first, run.source, run.line]);
-        }
-    }
-
-    /// The number of a family.
-    fn family(&mut self, form: u8, family: &[u8]) -> u32 {
-        // There are no more families than rows, of which there are fewer than
-        // 2^28.
-        let number = self.ends.len() as u32;
-        if self.slots.len() <= 2 * number as usize {
-            self.seed = RandomState::new().hash_one(number);
-            self.slots = vec![0; (4 * number as usize).next_power_of_two().max(64)];
-            for known in 0..number {
-                let (form, family) = self.known(known);
-                let slot = self.slot(form, family).unwrap_or_else(|(slot, _)| slot);
-                self.slots[slot] = known + 1;
-            }
-        }
-        let slot = match self.slot(form, family) {
-            Ok(slot) => slot,
-            Err((_, known)) => return known,
-        };
-        let families = self.families.to_mut();
-        families.push(form);
-        families.extend_from_slice(family);
-        let end = u32::try_from(families.len()).unwrap_or(u32::MAX);
-        self.ends.to_mut().push(end);
-        self.slots[slot] = number + 1;
-        number
-    }
-
-    /// The slot for a new family; or that of a known one, and its number.
-    fn slot(&self, form: u8, family: &[u8]) -> Result<usize, (usize, u32)> {
-        let mask = self.slots.len() - 1; // a power of two
-        let mut slot = hash(self.seed, form, family) & mask;
-        loop {
-            match self.slots[slot].checked_sub(1) {
-                None => return Ok(slot),
-                Some(known) if self.known(known) == (form, family) => return Err((slot, known)),
-                Some(_) => slot = (slot + 1) & mask,
-            }
+        Writer {
+            families: self.families.to_mut(),
+            ends: self.ends.to_mut(),
+            codes: self.codes.to_mut(),
+            first: self.first.to_mut(),
+            second: self.second.to_mut(),
+            runs: self.runs.to_mut(),
+            slots: &mut self.slots,
+            seed: &mut self.seed,
         }
     }
 
     /// The form of a family's names, and its text.
     fn known(&self, family: u32) -> (u8, &[u8]) {
-        let end = |at: usize| self.ends.get(at).copied().unwrap_or(0) as usize;
-        let at = family as usize;
-        let start = at.checked_sub(1).map_or(0, end);
-        let bytes = self.families.get(start..end(at)).unwrap_or_default();
-        bytes.split_first().map_or((WHOLE, &[]), |(&form, text)| (form, text))
+        known(&self.families, &self.ends, family)
     }
 
     /// The form of a row's name, and its family.
@@ -199,27 +136,25 @@ impl Rows {
 
     /// Appends the rows of another list.
     pub(crate) fn append(&mut self, other: &Rows) {
-        self.widen();
-        let base = self.codes.len() as u32; // fewer than 2^28
+        let mut writer = self.writer();
+        let base = writer.codes.len() as u32; // fewer than 2^28
         for &run in other.runs.iter() {
             let run = Run::new(run);
-            self.place(Run { first: base + run.first, ..run });
+            writer.place(Run { first: base + run.first, ..run });
         }
         let families: Vec<u32> = (0..other.ends.len() as u32)
             .map(|family| {
                 let (form, text) = other.known(family);
-                self.family(form, text)
+                writer.family(form, text)
             })
             .collect();
         let family = |code: usize| families.get(code).copied().unwrap_or(0);
-        let codes = self.codes.to_mut();
-        codes.extend(other.codes.iter().map(|&code| family(code as usize)));
-        codes.extend(other.narrow.iter().map(|&code| family(code.into())));
+        writer.codes.extend(other.codes.iter().map(|&code| family(code as usize)));
+        writer.codes.extend(other.narrow.iter().map(|&code| family(code.into())));
         for &[row, number] in other.first.iter() {
-            self.number(base + row, number);
+            writer.number(base + row, number);
         }
-        let second = other.second.iter().map(|&[row, number]| [base + row, number]);
-        self.second.to_mut().extend(second);
+        writer.second.extend(other.second.iter().map(|&[row, number]| [base + row, number]));
     }
 
     /// Drops what only serves building.
@@ -314,6 +249,107 @@ impl Rows {
         // An index is below 2^28, and so is its distance.
         Some((run.source, run.line.wrapping_add((index as u32).wrapping_sub(run.first))))
     }
+}
+
+/// The columns of a list, to be appended to.
+pub(crate) struct Writer<'r> {
+    families: &'r mut Vec<u8>,
+    ends: &'r mut Vec<u32>,
+    codes: &'r mut Vec<u32>,
+    first: &'r mut Vec<[u32; 2]>,
+    second: &'r mut Vec<[u32; 2]>,
+    runs: &'r mut Vec<[u32; 3]>,
+    slots: &'r mut Vec<u32>,
+    seed: &'r mut u64,
+}
+
+impl Writer<'_> {
+    /// Whether there is no room for more.
+    pub(crate) fn is_full(&self, most_rows: usize, most_bytes: usize) -> bool {
+        self.codes.len() >= most_rows || self.families.len() > most_bytes
+    }
+
+    /// Appends a row.
+    pub(crate) fn push(&mut self, name: &[u8], source: usize, line: u32) {
+        let index = self.codes.len();
+        // Both fit: `SetBuilder` bounds the number of signatures and of sources.
+        self.place(Run { first: index as u32, source: source as u32, line });
+        let Coded { family, form, first, second } = Coded::new(name);
+        let family = self.family(form, family);
+        self.codes.push(family);
+        if form != WHOLE {
+            self.number(index as u32, first);
+        }
+        if second != 0 {
+            self.second.push([index as u32, second.into()]);
+        }
+    }
+
+    /// Notes the first number of a row, behind those of all rows before it.
+    fn number(&mut self, row: u32, number: u32) {
+        let follows = |&[first, start]: &[u32; 2]| number.wrapping_sub(start) == row - first;
+        if !self.first.last().is_some_and(follows) {
+            self.first.push([row, number]);
+        }
+    }
+
+    /// Notes where the next row stands.
+    fn place(&mut self, run: Run) {
+        let goes_on = self.runs.last().is_some_and(|&last| {
+            let last = Run::new(last);
+            last.source == run.source && last.line.wrapping_add(run.first - last.first) == run.line
+        });
+        if !goes_on {
+            self.runs.push([run.first, run.source, run.line]);
+        }
+    }
+
+    /// The number of a family.
+    fn family(&mut self, form: u8, family: &[u8]) -> u32 {
+        // There are no more families than rows, of which there are fewer than
+        // 2^28.
+        let number = self.ends.len() as u32;
+        if self.slots.len() <= 2 * number as usize {
+            *self.seed = RandomState::new().hash_one(number);
+            *self.slots = vec![0; (4 * number as usize).next_power_of_two().max(64)];
+            for before in 0..number {
+                let (form, family) = known(self.families, self.ends, before);
+                let slot = self.slot(form, family).unwrap_or_else(|(slot, _)| slot);
+                self.slots[slot] = before + 1;
+            }
+        }
+        let slot = match self.slot(form, family) {
+            Ok(slot) => slot,
+            Err((_, known)) => return known,
+        };
+        self.families.push(form);
+        self.families.extend_from_slice(family);
+        self.ends.push(u32::try_from(self.families.len()).unwrap_or(u32::MAX));
+        self.slots[slot] = number + 1;
+        number
+    }
+
+    /// The slot for a new family; or that of a known one, and its number.
+    fn slot(&self, form: u8, family: &[u8]) -> Result<usize, (usize, u32)> {
+        let mask = self.slots.len() - 1; // a power of two
+        let mut slot = hash(*self.seed, form, family) & mask;
+        loop {
+            let Some(before) = self.slots[slot].checked_sub(1) else { return Ok(slot) };
+            if known(self.families, self.ends, before) == (form, family) {
+                return Err((slot, before));
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+}
+
+/// The form of a family's names, and its text.
+fn known<'r>(families: &'r [u8], ends: &[u32], family: u32) -> (u8, &'r [u8]) {
+    let end = |at: usize| ends.get(at).copied().unwrap_or(0) as usize;
+    let at = family as usize;
+    let start = at.checked_sub(1).map_or(0, end);
+    let bytes = families.get(start..end(at)).unwrap_or_default();
+    bytes.split_first().map_or((WHOLE, &[]), |(&form, text)| (form, text))
 }
 
 /// Appends `-123`.

@@ -181,6 +181,11 @@ impl HashColumns {
         self.sizes.to_mut().push(size.unwrap_or(ANY_SIZE));
     }
 
+    /// The columns, to be appended to: digests of one length, and a size each.
+    pub(crate) fn to_mut(&mut self) -> (&mut Vec<u8>, &mut Vec<u32>) {
+        (self.digests.to_mut(), self.sizes.to_mut())
+    }
+
     fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
         s.table(&mut self.digests)?;
         s.table(&mut self.sizes)
