@@ -1,5 +1,7 @@
 //! The line reader, the same for loose files and members of containers.
 
+use std::ops::Range;
+
 use memchr::{memchr, memchr_iter};
 
 use crate::{Error, ErrorKind, Span, pace};
@@ -71,9 +73,13 @@ impl<'d> Lines<'d> {
         Lines { rest: (!text.is_empty()).then_some(text), number: 0 }
     }
 
-    /// The lines of a text that stands behind so many other lines.
+    /// The lines of a text that stands behind so many other lines; a byte order mark
+    /// is left out only if there are none.
     pub fn behind(text: &'d [u8], number: u32) -> Lines<'d> {
-        Lines { rest: (!text.is_empty()).then_some(text), number }
+        match number {
+            0 => Lines::new(text),
+            _ => Lines { rest: (!text.is_empty()).then_some(text), number },
+        }
     }
 
     /// Whether a line that is still to come has a NUL byte.
@@ -93,24 +99,22 @@ impl<'d> Lines<'d> {
         self.number = self.number.saturating_add(lines);
     }
 
-    /// These lines in pieces of about `size` bytes, whole lines each, with the
-    /// numbers that they have here.
-    pub fn pieces(self, size: usize) -> Vec<Lines<'d>> {
-        let Lines { rest, mut number } = self;
-        let mut rest = rest.unwrap_or_default();
-        let mut pieces = Vec::new();
-        while !rest.is_empty() {
-            let end = match rest.get(size.max(1)..).and_then(|tail| memchr(b'\n', tail)) {
-                Some(at) => size.max(1) + at + 1,
-                None => rest.len(),
+    /// Where to cut a text into pieces of about `size` bytes, whole lines each: for
+    /// each piece its place and how many lines stand before it in the text.
+    pub fn cuts(text: &[u8], size: usize) -> Vec<(Range<usize>, u32)> {
+        let (mut start, mut lines) = (0, 0u32);
+        let mut cuts = Vec::new();
+        while start < text.len() {
+            let end = match text.get(start + size.max(1)..).and_then(|tail| memchr(b'\n', tail)) {
+                Some(at) => start + size.max(1) + at + 1,
+                None => text.len(),
             };
-            let (piece, tail) = rest.split_at(end);
-            pieces.push(Lines { rest: Some(piece), number });
-            let lines = u32::try_from(Lines::count_in(piece)).unwrap_or(u32::MAX);
-            number = number.saturating_add(lines);
-            rest = tail;
+            cuts.push((start..end, lines));
+            let more = Lines::count_in(&text[start..end]);
+            lines = lines.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+            start = end;
         }
-        pieces
+        cuts
     }
 
     /// How many lines there are, blank ones and comments among them.
@@ -148,9 +152,9 @@ mod tests {
         for text in ["", "a", "a\n", "\u{feff}a\nbcd\r\n\n\ne\n#f\nghijkl", "\n\n"] {
             let all: Vec<_> = Lines::new(text.as_bytes()).map(|l| (l.number, l.text)).collect();
             for size in 0..9 {
-                let pieces = Lines::new(text.as_bytes()).pieces(size);
-                let pieced: Vec<_> =
-                    pieces.into_iter().flatten().map(|l| (l.number, l.text)).collect();
+                let cuts = Lines::cuts(text.as_bytes(), size).into_iter();
+                let pieces = cuts.map(|(at, before)| Lines::behind(&text.as_bytes()[at], before));
+                let pieced: Vec<_> = pieces.flatten().map(|l| (l.number, l.text)).collect();
                 assert_eq!(pieced, all, "{text:?} {size}");
             }
         }

@@ -172,6 +172,7 @@ fn admit_all(
         .strict_frames(config.strict);
     let mut report = LoadReport::default();
     let mut any_text = false;
+    let mut buffers = [Vec::new(), Vec::new()];
     for source in sources {
         let mut file = source.report;
         report.events.extend(source.events);
@@ -184,8 +185,15 @@ fn admit_all(
                     counts
                 }
                 Some(large) => {
-                    let counts =
-                        admit_large(config, &text, large, &steps, &mut builder, &mut report);
+                    let counts = admit_large(
+                        config,
+                        &text,
+                        large,
+                        &mut buffers,
+                        &steps,
+                        &mut builder,
+                        &mut report,
+                    );
                     // What was admitted of it cannot be taken back.
                     let path = || file.path.clone();
                     counts.map_err(|error| LoadError::Io { path: path(), error })?
@@ -541,8 +549,12 @@ pub(super) fn admit(
     }
     if !config.strict && SetBuilder::takes_pieces(format) && text.bytes.len() > PIECE {
         let mut pieces = Pieces::new(config, text, format, builder, report);
-        let all = Lines::new(&text.bytes).pieces(PIECE);
-        all.chunks(Pieces::at_a_time()).for_each(|some| pieces.wave(some.to_vec(), || ()));
+        for cuts in Lines::cuts(&text.bytes, PIECE).chunks(Pieces::at_a_time()) {
+            let some = cuts.iter();
+            let some =
+                some.map(|(place, before)| Lines::behind(&text.bytes[place.clone()], *before));
+            pieces.wave(some.collect(), || ());
+        }
         return Ok(pieces.finish());
     }
     let all = Lines::new(&text.bytes);
@@ -557,11 +569,13 @@ pub(super) fn admit(
 /// little, small enough that all threads have some.
 const PIECE: usize = if cfg!(test) { 48 } else { 1 << 20 };
 
-/// Reads the lines of a large loose file while they are admitted.
+/// Reads the lines of a large loose file while they are admitted; `buffers` may
+/// hold anything.
 fn admit_large(
     config: &Config,
     text: &Text,
     file: &File,
+    buffers: &mut [Vec<u8>; 2],
     steps: &Steps<'_>,
     builder: &mut SetBuilder,
     report: &mut LoadReport,
@@ -569,18 +583,22 @@ fn admit_large(
     let Some(format) = text.format else { return Ok(Counts::default()) };
     builder.source(&text.name, false);
     let mut blocks = files::Blocks::new(file, PIECE * Pieces::at_a_time());
-    let (mut block, mut spare) = (Vec::new(), Vec::new());
-    blocks.next(&mut block)?;
+    let [block, next] = buffers;
+    blocks.next(block)?;
+    let mut cuts = Lines::cuts(block, PIECE);
     if block.starts_with(b"\xef\xbb\xbf") {
         report.tell(Event::ByteOrderMark { source: text.name.clone() });
     }
     let mut pieces = Pieces::new(config, text, format, builder, report);
-    let mut lines = Lines::new(&block);
     while !block.is_empty() {
-        pieces.wave(lines.pieces(PIECE), || blocks.next(&mut spare))?;
+        let before = u32::try_from(pieces.n_lines).unwrap_or(u32::MAX);
+        let some = cuts.iter().map(|(place, lines)| {
+            Lines::behind(&block[place.clone()], before.saturating_add(*lines))
+        });
+        cuts =
+            pieces.wave(some.collect(), || blocks.next(next).map(|()| Lines::cuts(next, PIECE)))?;
         steps.add(block.len() as u64);
-        std::mem::swap(&mut block, &mut spare);
-        lines = Lines::behind(&block, u32::try_from(pieces.n_lines).unwrap_or(u32::MAX));
+        std::mem::swap(block, next);
     }
     Ok(pieces.finish())
 }
