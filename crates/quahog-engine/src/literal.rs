@@ -74,41 +74,29 @@ pub(crate) fn power(eighths: i32) -> f64 {
     FRACTIONS[(eighths.max(0) % 8) as usize] * f64::from_bits((1023 - bits) << 52)
 }
 
-/// The longest literal whose grams are weighed.
-pub(crate) const MAX_WEIGHED: usize = u8::MAX as usize;
-
-/// The frequency of every gram of `len` bytes of a literal, in order; cheaper
-/// than one by one. Only the first [`MAX_WEIGHED`] bytes of the literal count.
-pub(crate) fn frequencies(literal: &[u8], len: usize) -> impl Iterator<Item = f64> {
-    frequencies_of_first::<MAX_WEIGHED>(literal, len)
-}
-
-/// As [`frequencies`], of the first `N` bytes of the literal.
-pub(crate) fn frequencies_of_first<const N: usize>(
-    literal: &[u8],
-    len: usize,
-) -> impl Iterator<Item = f64> {
-    let literal = &literal[..literal.len().min(N)];
-    // What the bytes before and at the second of each pair cost, each by the two
-    // before it, and what the pair costs.
-    let mut costs = [(0i32, 0i32); N];
-    let (mut sum, mut first) = (0, 0);
+/// The frequency of every gram of `LEN` bytes of a literal, in order; cheaper than
+/// one by one.
+pub(crate) fn frequencies<const LEN: usize>(literal: &[u8]) -> impl Iterator<Item = f64> {
+    const { assert!(LEN >= 3 && LEN <= 10) };
+    // Of the last eight places: what the pair there costs, and the byte behind it.
+    let (mut pairs, mut more) = ([0i32; 8], [0i32; 8]);
+    // What the bytes behind the pair cost, of the gram that ends here.
+    let mut sum = 0;
+    let mut next = 0;
     if let [a, b, ..] = *literal {
-        first = pair(a, b);
-        costs[0] = (0, first);
+        next = pair(a, b);
     }
-    for (window, cost) in literal.windows(3).zip(&mut costs[1..]) {
-        if let [a, b, c] = *window {
-            sum += (triple(a, b, c) - first).max(0);
-            first = pair(b, c);
-            *cost = (sum, first);
-        }
-    }
-    literal.windows(len).enumerate().map(move |(at, gram)| {
-        let more = costs.get(at + len - 2).zip(costs.get(at)).map_or(0, |(b, a)| b.0 - a.0);
-        let first = costs.get(at).map_or(0, |cost| cost.1);
-        let frequency = power(first + more);
-        if is_dull(gram) { frequency.max(DULL) } else { frequency }
+    literal.windows(3).enumerate().filter_map(move |(at, window)| {
+        let [a, b, c] = *window else { return None };
+        let cost = (triple(a, b, c) - next).max(0);
+        // A gram has two bytes fewer of these than it is long.
+        sum += cost - at.checked_sub(LEN - 2).map_or(0, |old| more[old % 8]);
+        (pairs[at % 8], more[at % 8]) = (next, cost);
+        next = pair(b, c);
+        let start = (at + 3).checked_sub(LEN)?;
+        let frequency = power(pairs[start % 8] + sum);
+        let gram = literal.get(start..start + LEN)?;
+        Some(if is_dull(gram) { frequency.max(DULL) } else { frequency })
     })
 }
 
@@ -135,8 +123,8 @@ pub(crate) fn is_dull(literal: &[u8]) -> bool {
 }
 
 /// The part of a literal that is rarest, if it is to have this length.
-pub(crate) fn rarest_window(literal: &[u8], len: usize) -> Option<(usize, f64)> {
-    let costs = frequencies(literal, len).enumerate();
+pub(crate) fn rarest_window<const LEN: usize>(literal: &[u8]) -> Option<(usize, f64)> {
+    let costs = frequencies::<LEN>(literal).enumerate();
     costs.min_by(|(_, a), (_, b)| a.total_cmp(b))
 }
 
@@ -178,9 +166,11 @@ mod tests {
     #[test]
     fn frequencies_are_those_of_each_gram() {
         let text = b"<script>eval(unescape('%u9090'))\0\0\0\0\0\0\0\0\0";
-        for len in [4, 8] {
-            let expected: Vec<f64> = text.windows(len).map(frequency).collect();
-            assert_eq!(frequencies(text, len).collect::<Vec<_>>(), expected);
+        for end in 0..=text.len() {
+            let text = &text[..end];
+            let each = |len| text.windows(len).map(frequency).collect::<Vec<_>>();
+            assert_eq!(frequencies::<4>(text).collect::<Vec<_>>(), each(4));
+            assert_eq!(frequencies::<8>(text).collect::<Vec<_>>(), each(8));
         }
         assert!((power(20) - (-2.5f64).exp2()).abs() < 1e-12);
     }
@@ -195,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_rarest_window_leaves_the_words_out() {
-        let (at, _) = rarest_window(b"this is the \x8bxqZ9w end of it", 6).expect("a window");
+        let (at, _) = rarest_window::<6>(b"this is the \x8bxqZ9w end of it").expect("a window");
         assert!((7..=12).contains(&at), "{at}");
     }
 }
