@@ -31,28 +31,23 @@ pub struct Cost {
 pub fn costs(set: &SignatureSet) -> impl Iterator<Item = Cost> {
     let bodies = set.bodies().filter_map(|body| match body.offset.base {
         Base::Macro(_) => None,
-        _ => of(body.id, Planned::body(body.pattern, body.offset)),
+        _ => of(body.id, &Planned::body(body.pattern, body.offset)),
     });
-    let logicals = set.logicals().filter_map(|l| of(l.id, plan::of_logical(l)));
+    let logicals = set.logicals().filter_map(|l| of(l.id, &plan::of_logical(l)));
     bodies.chain(logicals)
 }
 
-fn of(id: SigId, planned: Planned<'_>) -> Option<Cost> {
+fn of(id: SigId, planned: &Planned<'_>) -> Option<Cost> {
     match planned {
         Planned::Never => None,
         Planned::Always => Some(Cost { id, literal: None, places: 1.0 }),
-        Planned::With { needles, pictures } => {
-            let places = needles.iter().map(|needle| expense(&needle.text)).sum::<f64>();
-            let dear = needles
-                .into_iter()
-                .max_by(|a, b| f64::total_cmp(&expense(&a.text), &expense(&b.text)));
+        planned => {
+            let costs = planned.needles().iter().map(|needle| (expense(&needle.text), needle));
+            let places = costs.clone().map(|(cost, _)| cost).sum::<f64>();
+            let dear = costs.max_by(|(a, _), (b, _)| f64::total_cmp(a, b));
             // What is found by the hash of a picture only costs nothing elsewhere.
-            let literal = dear.map(|needle| needle.text.into_owned());
-            (literal.is_some() || !pictures.is_empty()).then(|| Cost {
-                id,
-                literal: Some(literal.unwrap_or_default()),
-                places: places.min(1.0),
-            })
+            let literal = dear.map(|(_, needle)| needle.text.to_vec()).unwrap_or_default();
+            Some(Cost { id, literal: Some(literal), places: places.min(1.0) })
         }
     }
 }

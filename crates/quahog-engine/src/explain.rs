@@ -590,7 +590,7 @@ pub fn plan(set: &SignatureSet, id: SigId) -> Vec<String> {
     let planned = match id.kind() {
         SigKind::Body => set.body(id.index()).map(|b| Planned::body(b.pattern, b.offset)),
         SigKind::Logical => set.logical(id.index()).map(plan::of_logical),
-        SigKind::Yara => yara::triggers(set).into_iter().nth(id.index()).map(Planned::needles),
+        SigKind::Yara => yara::triggers(set).into_iter().nth(id.index()).map(Planned::of_needles),
         SigKind::Hash(_) => {
             return vec!["found by: the size of a file, then its digest".to_owned()];
         }
@@ -613,9 +613,10 @@ pub fn plan(set: &SignatureSet, id: SigId) -> Vec<String> {
             ]
         }
         Some(Planned::Never) => vec!["found by: nothing; it can never match".to_owned()],
-        Some(Planned::With { needles, pictures }) => {
+        Some(planned) => {
             let picture = |hash: &u64| format!("found by: the hash of a picture, {hash:016x}");
-            needles.iter().map(needle_in_words).chain(pictures.iter().map(picture)).collect()
+            let needles = planned.needles().iter().map(needle_in_words);
+            needles.chain(planned.pictures().iter().map(picture)).collect()
         }
     }
 }

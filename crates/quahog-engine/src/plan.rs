@@ -168,9 +168,11 @@ pub(crate) enum Planned<'s> {
     Always,
     /// It matches nothing, whatever the bytes are.
     Never,
+    /// Where it matches, this needle stands in the buffer: so most are found.
+    One(Needle<'s>),
     /// Where it matches, one of the needles stands in the buffer, or the buffer
     /// is a picture with one of the hashes.
-    With {
+    Any {
         needles: Vec<Needle<'s>>,
         /// Perceptual hashes.
         pictures: Vec<u64>,
@@ -185,14 +187,25 @@ impl<'s> Planned<'s> {
 
     /// How a signature is found that matches only where one of these needles
     /// stands; `None` if it may match without any.
-    pub(crate) fn needles(needles: Option<Vec<Needle<'s>>>) -> Planned<'s> {
-        match needles {
-            Some(needles) if needles.is_empty() => Planned::Never,
-            Some(needles) => {
-                let needles = needles.into_iter().map(|needle| needle.chosen(None)).collect();
-                Planned::With { needles, pictures: Vec::new() }
-            }
-            None => Planned::Always,
+    pub(crate) fn of_needles(needles: Option<Vec<Needle<'s>>>) -> Planned<'s> {
+        let trigger = |needle| Trigger { mark: Mark::Needle(needle, None), cost: 0.0 };
+        needles.map_or(Planned::Always, |needles| planned(needles.into_iter().map(trigger)))
+    }
+
+    /// Its needles.
+    pub(crate) fn needles(&self) -> &[Needle<'s>] {
+        match self {
+            Planned::Always | Planned::Never => &[],
+            Planned::One(needle) => std::slice::from_ref(needle),
+            Planned::Any { needles, .. } => needles,
+        }
+    }
+
+    /// Its perceptual hashes.
+    pub(crate) fn pictures(&self) -> &[u64] {
+        match self {
+            Planned::Any { pictures, .. } => pictures,
+            _ => &[],
         }
     }
 }
@@ -205,14 +218,15 @@ fn planned<'s>(triggers: impl IntoIterator<Item = Trigger<'s>>) -> Planned<'s> {
             Mark::Picture(hash) => pictures.push(hash),
         }
     }
-    if needles.is_empty() && pictures.is_empty() {
-        return Planned::Never;
-    }
     needles.sort_unstable();
     needles.dedup();
     pictures.sort_unstable();
     pictures.dedup();
-    Planned::With { needles, pictures }
+    match (needles.len(), pictures.len()) {
+        (0, 0) => Planned::Never,
+        (1, 0) => needles.pop().map_or(Planned::Never, Planned::One),
+        _ => Planned::Any { needles, pictures },
+    }
 }
 
 /// Subsignatures of which one at least has a match where something holds.
@@ -382,14 +396,11 @@ mod tests {
     fn triggers(line: &str) -> Option<Vec<Vec<u8>>> {
         let mut builder = SetBuilder::new();
         builder.line(Format::Ldb, 1, line.as_bytes()).unwrap();
-        match of_logical(builder.finish().logical(0).unwrap()) {
-            Planned::Always => None,
-            Planned::Never => Some(Vec::new()),
-            Planned::With { needles, pictures } => {
-                assert!(pictures.is_empty());
-                Some(needles.into_iter().map(|needle| needle.text.into_owned()).collect())
-            }
-        }
+        let set = builder.finish();
+        let planned = of_logical(set.logical(0).unwrap());
+        assert!(planned.pictures().is_empty());
+        let texts = planned.needles().iter().map(|needle| needle.text.to_vec()).collect();
+        (planned != Planned::Always).then_some(texts)
     }
 
     #[test]
@@ -432,7 +443,7 @@ mod tests {
         let set = builder.finish();
         let planned = of_logical(set.logical(0).unwrap());
         let pictures = vec![0xaf2a_d01e_d429_93c7];
-        assert_eq!(planned, Planned::With { needles: Vec::new(), pictures });
+        assert_eq!(planned, Planned::Any { needles: Vec::new(), pictures });
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::digest::HashIndexes;
 use crate::engine::BuildError;
 use crate::image::{self, Check, ImageError, Stamp};
 use crate::lists::{Containers, PhishingLists};
-use crate::plan::{self, Needle, Planned};
+use crate::plan::{self, Planned};
 use crate::prefilter::{Prefilter, PrefilterBuilder, SigRef};
 use crate::verify::pcre::Matcher;
 use crate::yara;
@@ -198,40 +198,6 @@ fn macro_key(target: Target, group: u8) -> u32 {
     u32::from(target.number()) << 8 | u32::from(group)
 }
 
-/// By what signatures are found, those of some that follow one another.
-#[derive(Default)]
-struct Plans<'s> {
-    needles: Vec<(Target, SigRef, Needle<'s>)>,
-    always: Vec<(Target, SigRef)>,
-    pictures: Vec<(Target, SigRef, u64)>,
-}
-
-impl<'s> Plans<'s> {
-    fn add(&mut self, target: Target, signature: SigRef, planned: Planned<'s>) {
-        match planned {
-            Planned::Always => self.always.push((target, signature)),
-            Planned::Never => {}
-            Planned::With { needles, pictures } => {
-                self.needles.extend(needles.into_iter().map(|needle| (target, signature, needle)));
-                self.pictures.extend(pictures.into_iter().map(|hash| (target, signature, hash)));
-            }
-        }
-    }
-
-    /// Those of signatures by their numbers, on all threads.
-    fn of_all(n: usize, plan: impl Fn(&mut Plans<'s>, usize) + Sync) -> Vec<Plans<'s>> {
-        const MANY: usize = 4_096;
-        let pieces = (0..n.div_ceil(MANY)).into_par_iter().map(|piece| {
-            let mut plans = Plans::default();
-            let end = n.min((piece + 1) * MANY);
-            (piece * MANY..end).for_each(|index| plan(&mut plans, index));
-            plans.needles.shrink_to_fit();
-            plans
-        });
-        pieces.collect()
-    }
-}
-
 /// What each kind of layer is searched for.
 fn groups(
     set: &SignatureSet,
@@ -239,63 +205,57 @@ fn groups(
 ) -> Result<[Option<Group>; Target::COUNT], BuildError> {
     let (n_bodies, n_logicals) = (set.bodies().len(), set.logicals().len());
     let planning = Steps::begin(tell, Stage::Planning, (n_bodies + n_logicals) as u64);
-    let step = || {
+    let plan = |index: usize| {
         pace::point();
         planning.add(1);
+        let planned = match index.checked_sub(n_bodies) {
+            Some(index) => set.logical(index).map(|l| (l.block.target, plan::of_logical(l))),
+            None => set.body(index).map(|body| match body.offset.base {
+                // A member of a macro group never alerts alone.
+                Base::Macro(_) => (body.target, Planned::Never),
+                _ => (body.target, Planned::body(body.pattern, body.offset)),
+            }),
+        };
+        planned.unwrap_or((Target::ANY, Planned::Never))
     };
-    let mut all = Plans::of_all(n_bodies, |plans, index| {
-        step();
-        let Some(body) = set.body(index) else { return };
-        // A member of a macro group never alerts alone.
-        if !matches!(body.offset.base, Base::Macro(_)) {
-            let planned = Planned::body(body.pattern, body.offset);
-            plans.add(body.target, SigRef::body(index), planned);
-        }
-    });
-    all.extend(Plans::of_all(n_logicals, |plans, index| {
-        step();
-        let Some(logical) = set.logical(index) else { return };
-        plans.add(logical.block.target, SigRef::logical(index), plan::of_logical(logical));
-    }));
-    let mut rules = Plans::default();
-    for (index, needles) in yara::triggers(set).into_iter().enumerate() {
-        // Rules are for layers of every kind; private ones only for others.
-        if set.yara_rule(index).is_some_and(|rule| !rule.private) {
-            rules.add(Target::ANY, SigRef::yara(index), Planned::needles(needles));
-        }
-    }
-    all.push(rules);
+    // One piece of memory, which goes back to the system as a whole.
+    let plans: Vec<(Target, Planned<'_>)> =
+        (0..n_bodies + n_logicals).into_par_iter().map(plan).collect();
+    // Rules are for layers of every kind; private ones only for others.
+    let shown = |index: usize| set.yara_rule(index).is_some_and(|rule| !rule.private);
+    let rules = yara::triggers(set).into_iter().map(Planned::of_needles);
+    let rules: Vec<_> = rules.enumerate().filter(|(index, _)| shown(*index)).collect();
 
+    let reference = |index: usize| match index.checked_sub(n_bodies) {
+        Some(index) => SigRef::logical(index),
+        None => SigRef::body(index),
+    };
+    let plans = || {
+        let rules = rules.iter().map(|(at, planned)| (Target::ANY, SigRef::yara(*at), planned));
+        let others = plans.iter().enumerate();
+        let others = others.map(|(at, (target, planned))| (*target, reference(at), planned));
+        others.chain(rules)
+    };
     // How many needles each target has, if any signature.
     let mut own = [None; Target::COUNT];
-    own[Target::ANY.index()] = Some(0u64);
-    for plans in &all {
-        let needles = plans.needles.iter().map(|found| (found.0, 1));
-        let always = plans.always.iter().map(|found| (found.0, 0));
-        for (target, n) in needles.chain(always).chain(plans.pictures.iter().map(|p| (p.0, 0))) {
-            *own[target.index()].get_or_insert(0) += n;
-        }
+    own[Target::ANY.index()] = Some(0);
+    for (target, _, planned) in plans() {
+        *own[target.index()].get_or_insert(0) += planned.needles().len();
     }
-    let n_groups = own.iter().flatten().count() as u64;
     let of_any = own[Target::ANY.index()].unwrap_or(0);
-    let n_needles = own.iter().flatten().sum::<u64>() + of_any * (n_groups - 1); // one at least
-    let indexing = Steps::begin(tell, Stage::Indexing, n_needles);
-    let group = |target: Target| {
-        let here = |other: Target| other == target || other == Target::ANY;
-        let room =
-            own[target.index()].unwrap_or(0) + if target == Target::ANY { 0 } else { of_any };
-        let mut builder = PrefilterBuilder::with_room(room as usize); // needles in memory
+    let needles = own.iter().flatten().map(|own| own + of_any).sum::<usize>() - of_any;
+    let indexing = Steps::begin(tell, Stage::Indexing, needles as u64);
+    let group = |(target, own): (Target, usize)| {
+        let mut builder = PrefilterBuilder::with_room(own + of_any);
         let mut group = Group::default();
-        for plans in &all {
-            for (target, signature, needle) in &plans.needles {
-                pace::point();
-                if here(*target) {
-                    builder.add(needle, *signature);
-                }
+        let here = |other: Target| other == target || other == Target::ANY;
+        for (_, signature, planned) in plans().filter(|(target, ..)| here(*target)) {
+            pace::point();
+            if let Planned::Always = planned {
+                group.always.to_mut().push(signature.number());
             }
-            let always = plans.always.iter().filter(|found| here(found.0));
-            group.always.to_mut().extend(always.map(|(_, signature)| signature.number()));
-            for &(_, signature, hash) in plans.pictures.iter().filter(|found| here(found.0)) {
+            planned.needles().iter().for_each(|needle| builder.add(needle, signature));
+            for &hash in planned.pictures() {
                 let [upper, lower] = picture_key(hash);
                 group.pictures.to_mut().push([upper, lower, signature.number()]);
             }
@@ -304,15 +264,17 @@ fn groups(
         group.pictures.to_mut().sort_unstable();
         group.pictures.seal();
         group.prefilter = builder.build(set, &indexing)?;
-        Ok(group)
+        Ok((target, group))
     };
-    let groups = (0..Target::COUNT as u32)
-        .into_par_iter()
-        .map(|number| match Target::new(number) {
-            Some(target) if own[target.index()].is_some() => group(target).map(Some),
-            _ => Ok(None),
-        })
-        .collect::<Result<Vec<_>, BuildError>>()?;
-    let mut groups = groups.into_iter();
-    Ok(std::array::from_fn(|_| groups.next().flatten()))
+    let targets = (0..Target::COUNT as u32).filter_map(Target::new);
+    let mut targets: Vec<_> =
+        targets.filter_map(|target| Some((target, own[target.index()]?))).collect();
+    // What takes longest begins first.
+    targets.sort_by_key(|&(_, own)| std::cmp::Reverse(own));
+    let made = targets.into_par_iter().map(group).collect::<Result<Vec<_>, BuildError>>()?;
+    let mut groups = [const { None }; Target::COUNT];
+    for (target, group) in made {
+        groups[target.index()] = Some(group);
+    }
+    Ok(groups)
 }
