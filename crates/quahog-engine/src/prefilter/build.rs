@@ -157,6 +157,8 @@ impl<'n> PrefilterBuilder<'n> {
             .collect();
         let (texts, runs) = rayon::join(|| texts(&groups, steps), || Runs::of_all(&groups, set));
         let Texts { mut texts, arena, long, short, mut pairs, anchored } = texts?;
+        drop(groups);
+        drop(self.needles); // their memory is used for what follows
         let mut first_run = 0;
         for (text, &n_runs) in texts.iter_mut().zip(&runs.counts) {
             (text.first_run, text.n_runs) = (first_run, n_runs);
@@ -210,7 +212,13 @@ struct Texts {
 /// depends on those before. Their runs are not known yet.
 fn texts(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildError> {
     let too_large = |n: usize| BuildError::TooLarge(format!("{n} needles"));
-    let mut all = Texts::default();
+    let kept = |group: &Group<'_, '_>| group.first().map_or(0, |of| cut(&of.1.text).len());
+    let mut all = Texts {
+        texts: Vec::with_capacity(groups.len()),
+        arena: Vec::with_capacity(groups.par_iter().map(kept).sum()),
+        long: Vec::with_capacity(4 * groups.len()),
+        ..Texts::default()
+    };
     let mut crowd = Crowd::new();
     let long = if groups.len() <= MAX_VERY_FEW { usize::MAX } else { LONG };
     for (at, group) in groups.iter().enumerate() {
@@ -277,7 +285,12 @@ impl Runs {
                 runs
             })
             .collect();
-        let mut all = Runs::default();
+        let sum = |len: fn(&Runs) -> usize| pieces.iter().map(len).sum();
+        let mut all = Runs {
+            runs: Vec::with_capacity(sum(|piece| piece.runs.len())),
+            users: Vec::with_capacity(sum(|piece| piece.users.len())),
+            counts: Vec::with_capacity(groups.len()),
+        };
         for piece in pieces {
             let base = all.users.len() as u32; // no more than needles
             all.runs.extend(piece.runs.iter().map(|&run| {
@@ -324,9 +337,8 @@ impl Runs {
 /// A gram of a text, before it is put into a table.
 struct Gram {
     hash: u32,
-    print: u32,
-    text: u32,
-    at: u8,
+    /// Its [`Entry`].
+    entry: [u32; 2],
 }
 
 /// How many texts are known by a gram already, by its hash: grams that share a
@@ -359,7 +371,8 @@ impl Crowd {
     fn take(&mut self, hash: u32, print: u32, text: u32, at: usize) -> Gram {
         let n = &mut self.0[Crowd::slot(hash)];
         *n = n.saturating_add(1);
-        Gram { hash, print, text, at: at as u8 } // texts are at most 255 bytes long
+        let at = at as u8; // texts are at most 255 bytes long
+        Gram { hash, entry: Entry { print, text, at }.pack() }
     }
 
     fn short(&mut self, bytes: &[u8], text: u32) -> ([u8; 4], Gram) {
@@ -440,12 +453,9 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
     }
     for grams in list.chunk_by_mut(|a, b| bucket(a) == bucket(b)) {
         pace::point();
-        grams.sort_unstable_by_key(|gram| (gram.print, gram.text, gram.at));
+        grams.sort_unstable_by_key(|gram| gram.entry);
     }
-    let entries = list
-        .into_iter()
-        .map(|gram| Entry { print: gram.print, text: gram.text, at: gram.at }.pack())
-        .collect();
+    let entries = list.into_iter().map(|gram| gram.entry).collect();
     (filter, Grams { starts: starts.into(), entries })
 }
 
