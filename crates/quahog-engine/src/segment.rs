@@ -209,17 +209,21 @@ fn groups(
         pace::point();
         planning.add(1);
         let planned = match index.checked_sub(n_bodies) {
-            Some(index) => set.logical(index).map(|l| (l.block.target, plan::of_logical(l))),
+            Some(index) => set.logical(index).map(|logical| {
+                let block = logical.block;
+                (block.target, !block.asks_for_more(), plan::of_logical(logical))
+            }),
             None => set.body(index).map(|body| match body.offset.base {
                 // A member of a macro group never alerts alone.
-                Base::Macro(_) => (body.target, Planned::Never),
-                _ => (body.target, Planned::body(body.pattern, body.offset)),
+                Base::Macro(_) => (body.target, true, Planned::Never),
+                _ => (body.target, true, Planned::body(body.pattern, body.offset)),
             }),
         };
-        planned.unwrap_or((Target::ANY, Planned::Never))
+        planned.unwrap_or((Target::ANY, true, Planned::Never))
     };
-    // One piece of memory, which goes back to the system as a whole.
-    let plans: Vec<(Target, Planned<'_>)> =
+    // For which target, whether it applies to all layers of that, and how it is found:
+    // one piece of memory, which goes back to the system as a whole.
+    let plans: Vec<(Target, bool, Planned<'_>)> =
         (0..n_bodies + n_logicals).into_par_iter().map(plan).collect();
     // Rules are for layers of every kind; private ones only for others.
     let shown = |index: usize| set.yara_rule(index).is_some_and(|rule| !rule.private);
@@ -231,15 +235,17 @@ fn groups(
         None => SigRef::body(index),
     };
     let plans = || {
-        let rules = rules.iter().map(|(at, planned)| (Target::ANY, SigRef::yara(*at), planned));
+        let rules =
+            rules.iter().map(|(at, planned)| (Target::ANY, SigRef::yara(*at), true, planned));
         let others = plans.iter().enumerate();
-        let others = others.map(|(at, (target, planned))| (*target, reference(at), planned));
+        let others =
+            others.map(|(at, (target, all, planned))| (*target, reference(at), *all, planned));
         others.chain(rules)
     };
     // How many needles each target has, if any signature.
     let mut own = [None; Target::COUNT];
     own[Target::ANY.index()] = Some(0);
-    for (target, _, planned) in plans() {
+    for (target, .., planned) in plans() {
         *own[target.index()].get_or_insert(0) += planned.needles().len();
     }
     let of_any = own[Target::ANY.index()].unwrap_or(0);
@@ -249,12 +255,12 @@ fn groups(
         let mut builder = PrefilterBuilder::with_room(own + of_any);
         let mut group = Group::default();
         let here = |other: Target| other == target || other == Target::ANY;
-        for (_, signature, planned) in plans().filter(|(target, ..)| here(*target)) {
+        for (_, signature, all, planned) in plans().filter(|(target, ..)| here(*target)) {
             pace::point();
             if let Planned::Always = planned {
                 group.always.to_mut().push(signature.number());
             }
-            planned.needles().iter().for_each(|needle| builder.add(needle, signature));
+            planned.needles().iter().for_each(|needle| builder.add(needle, signature, all));
             for &hash in planned.pictures() {
                 let [upper, lower] = picture_key(hash);
                 group.pictures.to_mut().push([upper, lower, signature.number()]);

@@ -107,11 +107,21 @@ pub(crate) fn expense_of_anchored(text: &[u8]) -> f64 {
     if text.len() < SHORT { 2e-5 } else { 2e-7 }
 }
 
+/// A needle of a signature.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Use<'n> {
+    /// The number that the first eight bytes of the text are.
+    first: u64,
+    needle: &'n Needle<'n>,
+    signature: SigRef,
+    /// Whether the signature applies to every layer that it is looked for in.
+    everywhere: bool,
+}
+
 /// Collects needles.
 #[derive(Debug, Default)]
 pub(crate) struct PrefilterBuilder<'n> {
-    /// With the number that the first eight bytes of the text are.
-    needles: Vec<(u64, &'n Needle<'n>, SigRef)>,
+    needles: Vec<Use<'n>>,
 }
 
 impl<'n> PrefilterBuilder<'n> {
@@ -120,10 +130,13 @@ impl<'n> PrefilterBuilder<'n> {
         PrefilterBuilder { needles: Vec::with_capacity(needles) }
     }
 
-    pub(crate) fn add(&mut self, needle: &'n Needle<'n>, signature: SigRef) {
+    /// Adds a needle of a signature; `everywhere`: it applies to every layer that it
+    /// is looked for in.
+    pub(crate) fn add(&mut self, needle: &'n Needle<'n>, signature: SigRef, everywhere: bool) {
         let mut first = [0; 8];
         first.iter_mut().zip(needle.text.iter()).for_each(|(first, byte)| *first = *byte);
-        self.needles.push((u64::from_be_bytes(first), needle, signature));
+        let first = u64::from_be_bytes(first);
+        self.needles.push(Use { first, needle, signature, everywhere });
     }
 
     /// Builds the tables; the signatures are those of `set`, and each needle is a
@@ -137,10 +150,16 @@ impl<'n> PrefilterBuilder<'n> {
         set: &SignatureSet,
         steps: &Steps<'_>,
     ) -> Result<Prefilter, BuildError> {
-        self.needles.par_sort_unstable_by(|(first, a, x), (second, b, y)| {
-            first.cmp(second).then_with(|| {
-                (&a.text, a.nocase, a.anchor, x, a.place)
-                    .cmp(&(&b.text, b.nocase, b.anchor, y, b.place))
+        self.needles.par_sort_unstable_by(|one, two| {
+            one.first.cmp(&two.first).then_with(|| {
+                let (a, b) = (one.needle, two.needle);
+                (&a.text, a.nocase, a.anchor, one.signature, a.place).cmp(&(
+                    &b.text,
+                    b.nocase,
+                    b.anchor,
+                    two.signature,
+                    b.place,
+                ))
             })
         });
         let n_needles = self.needles.len();
@@ -151,7 +170,8 @@ impl<'n> PrefilterBuilder<'n> {
         count(self.needles.len())?;
         let groups: Vec<Group<'_, '_>> = self
             .needles
-            .chunk_by(|(_, a, _), (_, b, _)| {
+            .chunk_by(|one, two| {
+                let (a, b) = (one.needle, two.needle);
                 (&a.text, a.nocase, a.anchor) == (&b.text, b.nocase, b.anchor)
             })
             .collect();
@@ -194,7 +214,7 @@ impl<'n> PrefilterBuilder<'n> {
 }
 
 /// Needles of the same text.
-type Group<'g, 'n> = &'g [(u64, &'n Needle<'n>, SigRef)];
+type Group<'g, 'n> = &'g [Use<'n>];
 
 /// The texts of needles, and by what each is found.
 #[derive(Default)]
@@ -212,7 +232,7 @@ struct Texts {
 /// depends on those before. Their runs are not known yet.
 fn texts(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildError> {
     let too_large = |n: usize| BuildError::TooLarge(format!("{n} needles"));
-    let kept = |group: &Group<'_, '_>| group.first().map_or(0, |of| cut(&of.1.text).len());
+    let kept = |group: &Group<'_, '_>| group.first().map_or(0, |of| cut(&of.needle.text).len());
     let mut all = Texts {
         texts: Vec::with_capacity(groups.len()),
         arena: Vec::with_capacity(groups.par_iter().map(kept).sum()),
@@ -227,7 +247,7 @@ fn texts(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildErro
             fetch(groups.get(at..).unwrap_or_default());
         }
         steps.add(group.len() as u64);
-        let Some((_, needle, _)) = group.first() else { continue };
+        let Some(Use { needle, .. }) = group.first() else { continue };
         let bytes = cut(&needle.text);
         let number = all.texts.len() as u32;
         if all.texts.len() >= MAX_TEXTS {
@@ -261,7 +281,7 @@ const AHEAD: usize = 32;
 /// none waits for another.
 fn fetch(groups: &[Group<'_, '_>]) {
     let firsts = groups.iter().take(AHEAD).filter_map(|group| group.first());
-    let seen = firsts.map(|(_, needle, _)| needle.text.first().copied().unwrap_or(0));
+    let seen = firsts.map(|of| of.needle.text.first().copied().unwrap_or(0));
     std::hint::black_box(seen.fold(0, |all, byte| all ^ byte));
 }
 
@@ -311,8 +331,8 @@ impl Runs {
             self.run(&[(None, *alone)]);
         } else {
             let users = group.iter().map(|&user| {
-                let (_, needle, signature) = user;
-                (User { signature, place: needle.place }.surroundings(set), user)
+                let (signature, place) = (user.signature, user.needle.place);
+                (User { signature, place }.surroundings(set), user)
             });
             let mut users: Vec<_> = users.collect();
             // Stable: otherwise they stay in the order of their signatures.
@@ -323,14 +343,15 @@ impl Runs {
     }
 
     /// Appends users with the same surroundings.
-    fn run(&mut self, alike: &[(Option<Surroundings<'_>>, (u64, &Needle<'_>, SigRef))]) {
-        let Some((_, (_, needle, _))) = alike.first() else { return };
+    fn run(&mut self, alike: &[(Option<Surroundings<'_>>, Use<'_>)]) {
+        let Some((_, Use { needle, .. })) = alike.first() else { return };
         // A text that was cut has other neighbours.
         let near = if needle.text.len() <= MAX_TEXT { needle.near } else { Near::default() };
         // There are fewer than 2^32 needles, which the caller saw.
         let first = self.users.len() as u32;
-        self.runs.push(Run { first, place: needle.place, near }.pack());
-        self.users.extend(alike.iter().map(|(_, (_, _, signature))| signature.number()));
+        let everywhere = alike.iter().all(|(_, of)| of.everywhere);
+        self.runs.push(Run { first, place: needle.place, near, everywhere }.pack());
+        self.users.extend(alike.iter().map(|(_, of)| of.signature.number()));
     }
 }
 

@@ -41,7 +41,6 @@ use std::ops::BitOr;
 
 use crate::literal;
 use crate::meter::{Interrupted, Meter};
-use crate::plan::Place;
 use anchored::Anchored;
 pub use probe::Kernel;
 use probe::{Candidate, Halves, Probes};
@@ -666,21 +665,13 @@ impl<'p> Search<'p, '_, '_> {
                 let end = runs.get(at_run + 1).map_or(u32::MAX, |&next| Run::unpack(next).first);
                 let end = prefilter.users.len().min(end as usize);
                 let users = prefilter.users.get(run.first as usize..end).unwrap_or_default();
-                self.alike(segment, run.place, users, number, at);
+                self.alike(segment, &run, users, number, at);
             }
         }
     }
 
-    /// Looks at users of a literal that have the same surroundings; `place` is
-    /// that of the first one.
-    fn alike(
-        &mut self,
-        segment: usize,
-        place: Option<Place>,
-        users: &[u32],
-        number: usize,
-        at: usize,
-    ) {
+    /// Looks at users of a literal that have the same surroundings.
+    fn alike(&mut self, segment: usize, run: &Run, users: &[u32], number: usize, at: usize) {
         let Some(state) = self.states.get_mut(number) else { return };
         let users = users.iter().map(|&user| SigRef::from_number(user));
         let Some(signature) = users.clone().next() else { return };
@@ -689,19 +680,21 @@ impl<'p> Search<'p, '_, '_> {
         }
         if *state == 0 {
             self.touched.push(number);
-            if !users.clone().any(|user| self.judge.applies(segment, user)) {
+            if !run.everywhere && !users.clone().any(|user| self.judge.applies(segment, user)) {
                 *state = LIVE;
                 return;
             }
         }
-        match self.judge.fit(segment, &User { signature, place }, at) {
+        match self.judge.fit(segment, &User { signature, place: run.place }, at) {
             Fit::Never => *state = LIVE,
             Fit::No if *state < self.max_fails => *state += 1,
             Fit::No | Fit::Yes => {
                 *state = LIVE;
-                for user in users.filter(|&user| self.judge.applies(segment, user)) {
-                    self.passed.signatures += 1;
-                    self.out.push((segment, user));
+                for user in users {
+                    if run.everywhere || self.judge.applies(segment, user) {
+                        self.passed.signatures += 1;
+                        self.out.push((segment, user));
+                    }
                 }
             }
         }

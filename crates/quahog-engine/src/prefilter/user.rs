@@ -112,6 +112,8 @@ pub(super) struct Run {
     /// That of the first one.
     pub(super) place: Option<Place>,
     pub(super) near: Near,
+    /// Whether all of them apply to every layer that they are looked for in.
+    pub(super) everywhere: bool,
 }
 
 /// A run as numbers.
@@ -127,6 +129,7 @@ impl Run {
                 | u32::from(place.part) << 16;
             (which, place.before)
         });
+        let which = which | u32::from(self.everywhere) << 2;
         [self.first, which, min, max, before.value, before.mask, after.value, after.mask]
     }
 
@@ -138,7 +141,8 @@ impl Run {
             before: (min, max),
         };
         let near = Near { before: Four { value: a, mask: b }, after: Four { value: c, mask: d } };
-        Run { first, place: (which & 1 == 1).then_some(place), near }
+        let (place, everywhere) = ((which & 1 == 1).then_some(place), which >> 2 & 1 == 1);
+        Run { first, place, near, everywhere }
     }
 }
 

@@ -79,6 +79,16 @@ impl Block {
         }
     }
 
+    /// Whether layers of the target can differ in what it asks for: their size, what
+    /// they lie in, or the headers of a program.
+    pub fn asks_for_more(&self) -> bool {
+        self.file_size.is_some()
+            || self.entry_point.is_some()
+            || self.n_sections.is_some()
+            || self.container.is_some()
+            || !self.intermediates.is_empty()
+    }
+
     /// Whether it asks for nothing but the target.
     pub fn is_plain(&self) -> bool {
         *self == Block::plain(self.target)
