@@ -84,13 +84,20 @@ impl<'n> Coded<'n> {
 /// Takes `-123` off the end of a name, if the text can be made from the number
 /// again.
 fn number_at_end(name: &[u8]) -> Option<(&[u8], u32)> {
-    let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let (rest, text) = name.split_at(name.len() - digits);
-    let rest = rest.strip_suffix(b"-")?;
-    if !(1..=9).contains(&digits) || digits > 1 && text.first() == Some(&b'0') {
-        return None;
+    let (mut number, mut scale, mut rest) = (0, 1u32, name);
+    let mut first = 0;
+    while let [before @ .., byte @ b'0'..=b'9'] = rest {
+        if name.len() - before.len() > 9 {
+            return None;
+        }
+        first = u32::from(byte - b'0');
+        number += scale * first;
+        scale = scale.wrapping_mul(10); // of nine digits at most it is used
+        rest = before;
     }
-    Some((rest, text.iter().fold(0, |n, digit| n * 10 + u32::from(digit - b'0'))))
+    let digits = name.len() - rest.len();
+    let rest = rest.strip_suffix(b"-")?;
+    (digits > 0 && (digits == 1 || first != 0)).then_some((rest, number))
 }
 
 impl Rows {

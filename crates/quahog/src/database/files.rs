@@ -166,7 +166,9 @@ fn open_regular(path: &Path, most: u64, follow: bool) -> Result<(File, u64), Not
 /// The lines of a file, many at a time.
 pub(super) struct Blocks<'f> {
     file: &'f File,
+    /// Of the next block, about, and of the largest.
     size: usize,
+    largest: usize,
     /// The most bytes that are still read.
     left: u64,
     /// The beginning of a line.
@@ -174,9 +176,10 @@ pub(super) struct Blocks<'f> {
 }
 
 impl<'f> Blocks<'f> {
-    /// Blocks of about `size` bytes.
-    pub(super) fn new(file: &'f File, size: usize) -> Blocks<'f> {
-        Blocks { file, size, left: MAX_FILE, rest: Vec::new() }
+    /// Blocks of about `largest` bytes; the first ones are smaller, because nothing
+    /// else can be done before they are here.
+    pub(super) fn new(file: &'f File, largest: usize) -> Blocks<'f> {
+        Blocks { file, size: largest.div_ceil(8), largest, left: MAX_FILE, rest: Vec::new() }
     }
 
     /// Puts the next whole lines into `block`, and none behind the last.
@@ -186,6 +189,7 @@ impl<'f> Blocks<'f> {
         loop {
             let before = block.len();
             let more = self.file.take(self.left.min(self.size as u64)).read_to_end(block)?;
+            self.size = self.largest.min(2 * self.size);
             self.left -= more as u64;
             if more == 0 {
                 return Ok(());
