@@ -8,6 +8,7 @@
 //! looked at always.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use quahog_sig::body::{Element, Pattern};
 use quahog_sig::model::{Base, Expression, Logical, Offset, Op, Sign, Subsignature};
@@ -238,97 +239,128 @@ struct Cover {
 
 impl Cover {
     fn has(&self, id: usize) -> bool {
-        self.ids >> id & 1 == 1 // there are at most 64
+        id < 64 && self.ids >> id & 1 == 1
     }
 }
 
 /// The triggers of a logical signature.
 pub(crate) fn of_logical(logical: Logical<'_>) -> Planned<'_> {
-    let triggers = of_subsignatures(logical);
-    let Some(cover) = cover(logical.expression, |id| cost(&triggers, id)) else {
-        return Planned::Always;
-    };
-    let members = triggers.into_iter().enumerate().filter(|(id, _)| cover.has(*id));
-    planned(members.flat_map(|(_, triggers)| triggers.unwrap_or_default()))
-}
-
-/// For each subsignature the triggers of which one is there if it matches:
-/// `None` if it may match without, and none at all if it never matches.
-type Triggers<'s> = Vec<Option<Vec<Trigger<'s>>>>;
-
-fn cost(triggers: &Triggers<'_>, id: u8) -> Option<f64> {
-    let triggers = triggers.get(usize::from(id))?.as_ref()?;
-    Some(triggers.iter().map(|t| t.cost).sum::<f64>())
-}
-
-fn covered<'s>(triggers: &Triggers<'s>, cover: &Cover) -> Vec<Trigger<'s>> {
-    let members = triggers.iter().enumerate().filter(|(id, _)| cover.has(*id));
-    members.flat_map(|(_, triggers)| triggers.clone().unwrap_or_default()).collect()
-}
-
-fn of_subsignatures(logical: Logical<'_>) -> Triggers<'_> {
-    // Body patterns ask for no others; the rest asks for them, or for what has
-    // a lower number.
-    let subs: Vec<_> = logical.subsignatures().collect();
-    let mut triggers: Triggers<'_> = subs
-        .iter()
-        .zip(0u8..)
-        .map(|(&sub, id)| match sub {
-            Subsignature::Hex { offset, pattern, second } => {
-                let patterns = [Some(pattern), second].into_iter().zip([false, true]);
-                let patterns = patterns.filter_map(|(pattern, second)| Some((pattern?, second)));
-                patterns.map(|(pattern, second)| of_pattern(pattern, offset, id, second)).collect()
-            }
-            Subsignature::FuzzyImage(hash) => {
-                // Next to nothing has it.
-                Some(vec![Trigger { mark: Mark::Picture(hash), cost: 1e-9 }])
-            }
-            _ => Some(Vec::new()),
-        })
-        .collect();
-    let is_hex = |id: usize| matches!(subs.get(id), Some(Subsignature::Hex { .. }));
-    for (id, sub) in subs.iter().enumerate() {
-        if let Subsignature::Macro(_) = sub
-            && let Some(before) = id.checked_sub(1)
-            && is_hex(before)
-        {
-            triggers[id] = triggers[before].clone();
-        }
+    let triggers = Triggers::of(logical);
+    match cover(logical.expression, |id| triggers.cost(id)) {
+        None => Planned::Always,
+        Some(cover) => planned(triggers.covered(&cover).cloned()),
     }
-    for (id, sub) in subs.iter().enumerate() {
-        match sub {
-            Subsignature::ByteCompare(compare) => {
-                let other = compare.reference as usize;
-                let comes_later = matches!(
-                    subs.get(other),
-                    Some(Subsignature::ByteCompare(_)) if other >= id
-                );
-                let runs_later = matches!(
-                    subs.get(other),
-                    None | Some(Subsignature::Pcre(_) | Subsignature::FuzzyImage(_))
-                );
-                if !comes_later && !runs_later {
-                    triggers[id] = triggers[other].clone();
+}
+
+/// For each subsignature the triggers of which one is there if it matches.
+#[derive(Default)]
+struct Triggers<'s> {
+    all: Vec<Trigger<'s>>,
+    /// Where those of each subsignature are: `None` if it may match without, and
+    /// nowhere if it never matches.
+    places: Vec<Option<Range<usize>>>,
+}
+
+impl<'s> Triggers<'s> {
+    fn of(logical: Logical<'s>) -> Triggers<'s> {
+        // Body patterns ask for no others; the rest asks for them, or for what has
+        // a lower number.
+        let subs: Vec<_> = logical.subsignatures().collect();
+        let all = Vec::with_capacity(subs.len());
+        let mut triggers = Triggers { all, places: Vec::with_capacity(subs.len()) };
+        for (&sub, id) in subs.iter().zip(0u8..) {
+            let found = match sub {
+                Subsignature::Hex { offset, pattern, second } => {
+                    let first = of_pattern(pattern, offset, id, false);
+                    let second = second.map(|pattern| of_pattern(pattern, offset, id, true));
+                    triggers.add([Some(first), second].into_iter().flatten())
                 }
+                Subsignature::FuzzyImage(hash) => {
+                    // Next to nothing has it.
+                    triggers.add([Some(Trigger { mark: Mark::Picture(hash), cost: 1e-9 })])
+                }
+                _ => triggers.add([]),
+            };
+            triggers.places.push(found);
+        }
+        triggers.add_of_others(&subs);
+        triggers
+    }
+
+    /// Adds those of subsignatures that ask for others.
+    fn add_of_others(&mut self, subs: &[Subsignature<'s>]) {
+        let is_hex = |id: usize| matches!(subs.get(id), Some(Subsignature::Hex { .. }));
+        for (id, sub) in subs.iter().enumerate() {
+            if let Subsignature::Macro(_) = sub
+                && let Some(before) = id.checked_sub(1)
+                && is_hex(before)
+            {
+                self.places[id] = self.places[before].clone();
             }
-            Subsignature::Pcre(pcre) => {
-                let cover = cover(pcre.trigger, |id| cost(&triggers, id));
-                let asked = cover.map(|cover| covered(&triggers, &cover));
-                // What must stand in the expression itself, which is all there
-                // is if its trigger can hold without any match.
-                let needle = |text| Trigger::needle(Needle::anywhere(text));
-                let own = pcre::Required::of(pcre.text, pcre.flags).cheapest();
-                let own = own.map(|texts| texts.into_iter().map(needle).collect());
-                let sum = |list: &Vec<Trigger<'_>>| list.iter().map(|t| t.cost).sum::<f64>();
-                triggers[id] = match (asked, own) {
-                    (Some(a), Some(b)) => Some(if sum(&a) <= sum(&b) { a } else { b }),
-                    (a, b) => a.or(b),
-                };
+        }
+        for (id, sub) in subs.iter().enumerate() {
+            match sub {
+                Subsignature::ByteCompare(compare) => {
+                    let other = compare.reference as usize;
+                    let comes_later = matches!(
+                        subs.get(other),
+                        Some(Subsignature::ByteCompare(_)) if other >= id
+                    );
+                    let runs_later = matches!(
+                        subs.get(other),
+                        None | Some(Subsignature::Pcre(_) | Subsignature::FuzzyImage(_))
+                    );
+                    if !comes_later && !runs_later {
+                        self.places[id] = self.places[other].clone();
+                    }
+                }
+                Subsignature::Pcre(pcre) => {
+                    let cover = cover(pcre.trigger, |id| self.cost(id));
+                    let asked: Option<Vec<_>> =
+                        cover.map(|cover| self.covered(&cover).cloned().collect());
+                    // What must stand in the expression itself, which is all there
+                    // is if its trigger can hold without any match.
+                    let needle = |text| Trigger::needle(Needle::anywhere(text));
+                    let own = pcre::Required::of(pcre.text, pcre.flags).cheapest();
+                    let own = own.map(|texts| texts.into_iter().map(needle).collect::<Vec<_>>());
+                    let sum = |list: &[Trigger<'_>]| list.iter().map(|t| t.cost).sum::<f64>();
+                    let found = match (asked, own) {
+                        (Some(a), Some(b)) => Some(if sum(&a) <= sum(&b) { a } else { b }),
+                        (a, b) => a.or(b),
+                    };
+                    self.places[id] = found.and_then(|found| self.add(found.into_iter().map(Some)));
+                }
+                _ => {}
             }
-            _ => {}
         }
     }
-    triggers
+
+    /// Adds triggers; gives their place, and `None` if one is none.
+    fn add(
+        &mut self,
+        triggers: impl IntoIterator<Item = Option<Trigger<'s>>>,
+    ) -> Option<Range<usize>> {
+        let start = self.all.len();
+        for trigger in triggers {
+            self.all.push(trigger?);
+        }
+        Some(start..self.all.len())
+    }
+
+    /// Those of a subsignature.
+    fn of_one(&self, id: usize) -> Option<&[Trigger<'s>]> {
+        self.all.get(self.places.get(id)?.clone()?)
+    }
+
+    fn cost(&self, id: u8) -> Option<f64> {
+        Some(self.of_one(id.into())?.iter().map(|trigger| trigger.cost).sum())
+    }
+
+    /// Those of the subsignatures of a cover.
+    fn covered(&self, cover: &Cover) -> impl Iterator<Item = &Trigger<'s>> {
+        let members = (0..self.places.len()).filter(|id| cover.has(*id));
+        members.flat_map(|id| self.of_one(id).unwrap_or_default())
+    }
 }
 
 /// The cheapest set of subsignatures one of which has a match whenever the

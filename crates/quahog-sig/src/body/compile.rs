@@ -520,7 +520,7 @@ mod tests {
                 for (three_plain_bytes, filtered) in [(false, false), (true, true)] {
                     let rules = Rules { nocase, three_plain_bytes, filtered, ..Rules::default() };
                     let mut plain = vec![7];
-                    match compile_plain(digits[..len].as_bytes(), &rules, &mut plain) {
+                    match compile_plain(&digits.as_bytes()[..len], &rules, &mut plain) {
                         Some(n) => {
                             assert_eq!(n, len / 2);
                             assert_eq!(compile(&digits[..len], rules).as_deref(), Ok(&plain[1..]));
