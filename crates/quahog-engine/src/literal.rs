@@ -25,13 +25,21 @@ fn bits(byte: u8) -> usize {
 /// The cost of a pair, in eighths of a bit: eight times the binary logarithm of
 /// how many bytes of data it takes to meet one.
 fn pair(a: u8, b: u8) -> i32 {
-    MODEL.get(bits(a) << 7 | bits(b)).map_or(0, |&cost| i32::from(cost))
+    cost_at(bits(a) << 7 | bits(b))
 }
 
 fn triple(a: u8, b: u8, c: u8) -> i32 {
-    let key = (bits(a) << 14 | bits(b) << 7 | bits(c)) as u32; // 21 bits
-    let slot = key.wrapping_mul(0x9e37_79b1) >> 15;
-    MODEL.get(PAIRS + slot as usize).map_or(0, |&cost| i32::from(cost))
+    triple_at(bits(a) << 14 | bits(b) << 7 | bits(c))
+}
+
+/// The cost of the triple with these 21 bits.
+fn triple_at(key: usize) -> i32 {
+    let slot = (key as u32).wrapping_mul(0x9e37_79b1) >> 15;
+    cost_at(PAIRS + slot as usize)
+}
+
+fn cost_at(place: usize) -> i32 {
+    MODEL.get(place).map_or(0, |&cost| i32::from(cost))
 }
 
 /// How many places a byte of data has, on average, where a literal stands in
@@ -74,30 +82,36 @@ pub(crate) fn power(eighths: i32) -> f64 {
     FRACTIONS[(eighths.max(0) % 8) as usize] * f64::from_bits((1023 - bits) << 52)
 }
 
-/// The frequency of every gram of `LEN` bytes of a literal, in order; cheaper than
-/// one by one.
-pub(crate) fn frequencies<const LEN: usize>(literal: &[u8]) -> impl Iterator<Item = f64> {
+/// Hands over every gram of `LEN` bytes of a literal, in order: its place and its
+/// frequency. Cheaper than one by one; all literals of a set go through here.
+pub(crate) fn weigh<const LEN: usize>(literal: &[u8], mut take: impl FnMut(usize, f64)) {
     const { assert!(LEN >= 3 && LEN <= 10) };
-    // Of the last eight places: what the pair there costs, and the byte behind it.
-    let (mut pairs, mut more) = ([0i32; 8], [0i32; 8]);
+    let [a, b, rest @ ..] = literal else { return };
+    // Three bytes, as the model knows them.
+    let mut key = bits(*a) << 7 | bits(*b);
+    let mut next = cost_at(key);
+    // Of the last eight places: what the pair there costs, what the byte behind it
+    // does, and whether the three are different.
+    let (mut pairs, mut more, mut differ) = ([0i32; 8], [0i32; 8], [false; 8]);
     // What the bytes behind the pair cost, of the gram that ends here.
     let mut sum = 0;
-    let mut next = 0;
-    if let [a, b, ..] = *literal {
-        next = pair(a, b);
-    }
-    literal.windows(3).enumerate().filter_map(move |(at, window)| {
-        let [a, b, c] = *window else { return None };
-        let cost = (triple(a, b, c) - next).max(0);
+    for (at, &byte) in rest.iter().enumerate() {
+        key = (key << 7 | bits(byte)) & (1 << 21) - 1;
+        let cost = (triple_at(key) - next).max(0);
         // A gram has two bytes fewer of these than it is long.
-        sum += cost - at.checked_sub(LEN - 2).map_or(0, |old| more[old % 8]);
+        sum += cost - if at >= LEN - 2 { more[(at - (LEN - 2)) % 8] } else { 0 };
+        let (a, b, c) = (key >> 14, key >> 7 & 127, key & 127);
         (pairs[at % 8], more[at % 8]) = (next, cost);
-        next = pair(b, c);
-        let start = (at + 3).checked_sub(LEN)?;
-        let frequency = power(pairs[start % 8] + sum);
-        let gram = literal.get(start..start + LEN)?;
-        Some(if is_dull(gram) { frequency.max(DULL) } else { frequency })
-    })
+        differ[at % 8] = a != b && b != c && a != c;
+        next = cost_at(key & (1 << 14) - 1);
+        if let Some(start) = (at + 3).checked_sub(LEN) {
+            let frequency = power(pairs[start % 8] + sum);
+            let is_dull =
+                || literal.get(start..start + LEN).is_some_and(|gram| self::is_dull(gram));
+            let dull = !differ[start % 8] && is_dull();
+            take(start, if dull { frequency.max(DULL) } else { frequency });
+        }
+    }
 }
 
 /// Whether fewer than three different bytes occur.
@@ -124,8 +138,13 @@ pub(crate) fn is_dull(literal: &[u8]) -> bool {
 
 /// The part of a literal that is rarest, if it is to have this length.
 pub(crate) fn rarest_window<const LEN: usize>(literal: &[u8]) -> Option<(usize, f64)> {
-    let costs = frequencies::<LEN>(literal).enumerate();
-    costs.min_by(|(_, a), (_, b)| a.total_cmp(b))
+    let mut rarest: Option<(usize, f64)> = None;
+    weigh::<LEN>(literal, |at, frequency| {
+        if rarest.is_none_or(|(_, least)| frequency < least) {
+            rarest = Some((at, frequency));
+        }
+    });
+    rarest
 }
 
 /// The position of the rarest byte; 0 for an empty literal.
@@ -169,8 +188,10 @@ mod tests {
         for end in 0..=text.len() {
             let text = &text[..end];
             let each = |len| text.windows(len).map(frequency).collect::<Vec<_>>();
-            assert_eq!(frequencies::<4>(text).collect::<Vec<_>>(), each(4));
-            assert_eq!(frequencies::<8>(text).collect::<Vec<_>>(), each(8));
+            let (mut four, mut eight) = (Vec::new(), Vec::new());
+            weigh::<4>(text, |_, frequency| four.push(frequency));
+            weigh::<8>(text, |_, frequency| eight.push(frequency));
+            assert_eq!((four, eight), (each(4), each(8)));
         }
         assert!((power(20) - (-2.5f64).exp2()).abs() < 1e-12);
     }

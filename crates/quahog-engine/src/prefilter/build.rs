@@ -91,8 +91,7 @@ pub(crate) fn rare_places(text: &[u8]) -> Rarest {
 /// the other, and how often they stand in data, together.
 fn fours(text: &[u8], mut take: impl FnMut(usize, f64)) {
     let mut last = [0.0; 4];
-    // Not `for`: this goes over all literals, and is twice as fast.
-    literal::frequencies::<8>(text).enumerate().for_each(|(at, number)| {
+    literal::weigh::<8>(text, |at, number| {
         last = [last[1], last[2], last[3], number];
         if let Some(first) = at.checked_sub(3) {
             take(first, last.iter().sum());
@@ -399,10 +398,13 @@ impl Crowd {
     fn short(&mut self, bytes: &[u8], text: u32) -> ([u8; 4], Gram) {
         let gram = |window: &[u8]| window.first_chunk().copied().unwrap_or_default();
         let hash = |window: &[u8]| hash_short(gram(window));
-        let frequencies = literal::frequencies::<SHORT>(bytes);
-        let costs = bytes.windows(SHORT).zip(frequencies);
-        let costs = costs.map(|(gram, frequency)| self.cost(frequency, hash(gram))).enumerate();
-        let at = costs.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at);
+        let (mut at, mut least) = (0, f64::INFINITY);
+        literal::weigh::<SHORT>(bytes, |place, frequency| {
+            let cost = self.cost(frequency, hash(&bytes[place..]));
+            if cost < least {
+                (at, least) = (place, cost);
+            }
+        });
         let hash = hash(&bytes[at..]);
         // The filter folds the gram, too.
         let gram = gram(&bytes[at..]).map(fold);
