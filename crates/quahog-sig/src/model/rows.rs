@@ -164,10 +164,15 @@ impl Rows {
         writer.second.extend(other.second.iter().map(|&[row, number]| [base + row, number]));
     }
 
+    /// Whether the numbers of all families fit into 16 bits.
+    fn are_narrow(&self) -> bool {
+        self.ends.len() <= usize::from(u16::MAX) + 1
+    }
+
     /// Drops what only serves building.
     pub(crate) fn seal(&mut self) {
         self.slots = Vec::new();
-        if self.narrow.is_empty() && self.ends.len() <= usize::from(u16::MAX) + 1 {
+        if self.narrow.is_empty() && self.are_narrow() {
             // No wider: there are no more families.
             self.narrow = self.codes.iter().map(|&code| code as u16).collect();
             self.codes = Table::default();
@@ -235,12 +240,18 @@ impl Rows {
         }
         for codes in self.codes.chunks(TOLD) {
             pace::point();
-            let codes = codes.iter().map(|code| code.to_le_bytes());
-            tell(codes.collect::<Vec<_>>().as_flattened());
+            if self.are_narrow() {
+                // No wider: there are no more families.
+                let codes = codes.iter().map(|&code| (code as u16).to_le_bytes());
+                tell(codes.collect::<Vec<_>>().as_flattened());
+            } else {
+                let codes = codes.iter().map(|code| code.to_le_bytes());
+                tell(codes.collect::<Vec<_>>().as_flattened());
+            }
         }
         for codes in self.narrow.chunks(TOLD) {
             pace::point();
-            let codes = codes.iter().map(|&code| u32::from(code).to_le_bytes());
+            let codes = codes.iter().map(|code| code.to_le_bytes());
             tell(codes.collect::<Vec<_>>().as_flattened());
         }
         for pairs in self.first.chunks(TOLD).chain(self.second.chunks(TOLD)) {

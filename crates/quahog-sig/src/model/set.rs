@@ -836,28 +836,38 @@ impl SignatureSet {
     /// named. Equal sets have equal digests.
     pub fn digest(&self) -> [u8; 32] {
         let columns = &self.columns;
-        let mut digest = Sha256::new();
-        let mut part = |bytes: &[u8]| {
-            digest.update((bytes.len() as u64).to_le_bytes());
-            pace::pieces(bytes).for_each(|piece| digest.update(piece));
+        let mut told = Told::default();
+        told.part(&columns.code);
+        // There are many of these: what most say is told as a byte that nothing else
+        // begins with.
+        const MOST: &[u8] = &[0xff];
+        let offset = |told: &mut Told, offset| match offset {
+            Offset::ANY => told.bytes(MOST),
+            other => told.bytes(&other.encode()),
         };
-        part(&columns.code);
+        for len in [columns.bodies.len(), columns.logicals.len(), columns.subs.len()] {
+            told.bytes(&(len as u64).to_le_bytes());
+        }
         for row in columns.bodies.iter() {
-            part(&[row.target.number()]);
-            part(&row.offset.encode());
+            told.bytes(&[row.target.number()]);
+            offset(&mut told, row.offset);
         }
         for block in &columns.blocks {
-            part(format!("{block:?}").as_bytes());
+            told.part(format!("{block:?}").as_bytes());
         }
         for row in columns.logicals.iter() {
-            part(&row.block.to_le_bytes());
-            part(&[row.n_subs, u8::from(row.runs_program)]);
+            told.bytes(&row.block.to_le_bytes());
+            told.bytes(&[row.n_subs, u8::from(row.runs_program)]);
         }
         for row in columns.subs.iter() {
-            part(&row.offset.encode());
-            part(&row.kind.encode());
-            part(&row.code.len().to_le_bytes());
+            offset(&mut told, row.offset);
+            match row.kind {
+                SubKind::Hex => told.bytes(MOST),
+                other => told.bytes(&other.encode()),
+            }
+            told.bytes(&row.code.len().to_le_bytes());
         }
+        let mut part = |bytes: &[u8]| told.part(bytes);
         for row in &columns.magics {
             part(format!("{:?} {:?} {:?}", row.kind, row.offset, row.file_type).as_bytes());
         }
@@ -908,7 +918,7 @@ impl SignatureSet {
                 part(bytes.as_flattened());
             }
         }
-        digest.finalize().into()
+        told.digest()
     }
 
     /// A set of the file type magic of `sets` alone, one after the other.
@@ -965,6 +975,43 @@ impl SignatureSet {
 
     fn code(&self, range: CodeRange) -> &[u8] {
         range.of(&self.columns.code)
+    }
+}
+
+/// What is told to a digest, many small pieces at a time.
+#[derive(Default)]
+struct Told {
+    digest: Sha256,
+    /// What the digest was not told yet.
+    small: Vec<u8>,
+}
+
+impl Told {
+    /// Tells bytes of which those before say how many they are.
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.small.extend_from_slice(bytes);
+        if self.small.len() > 16 << 10 {
+            self.digest.update(&self.small);
+            self.small.clear();
+        }
+    }
+
+    /// Tells bytes, and first how many they are.
+    fn part(&mut self, bytes: &[u8]) {
+        self.bytes(&(bytes.len() as u64).to_le_bytes());
+        pace::pieces(bytes).for_each(|piece| {
+            if piece.len() < 4 << 10 {
+                return self.bytes(piece);
+            }
+            self.digest.update(&self.small);
+            self.small.clear();
+            self.digest.update(piece);
+        });
+    }
+
+    fn digest(mut self) -> [u8; 32] {
+        self.digest.update(&self.small);
+        self.digest.finalize().into()
     }
 }
 
