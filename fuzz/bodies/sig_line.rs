@@ -1,6 +1,7 @@
 //! Any line of any format, which the first byte names, is admitted whole or
 //! leaves the set as it was; its error lies inside the line and can be drawn; its
-//! syntax gives the text back, and what was admitted has words.
+//! syntax gives the text back, and what was admitted has words. Plain hashes that are
+//! read many at a time are those that are read one by one.
 
 use quahog_sig::ast::Record;
 use quahog_sig::{Diagnostic, Format, Lines, Programs, PuaFilter, SetBuilder, words};
@@ -46,7 +47,7 @@ pub(crate) fn run(data: &[u8]) {
     let Some((&first, text)) = data.split_first() else { return };
     let format = FORMATS[usize::from(first) % FORMATS.len()];
     let pua = PuaFilter { enabled: true, ..PuaFilter::default() };
-    let mut builder = SetBuilder::new().pua(pua).programs(Programs::Everybody);
+    let mut builder = SetBuilder::new().pua(pua.clone()).programs(Programs::Everybody);
     builder.source("fuzz", false);
     let mut admitted = 0;
     if format.is_document() {
@@ -81,7 +82,21 @@ pub(crate) fn run(data: &[u8]) {
         }
     }
     say(&builder);
-    assert!(builder.finish().len() <= admitted);
+    let set = builder.finish();
+    assert!(set.len() <= admitted);
+    let mut lines = Lines::new(text);
+    if lines.have_nul() {
+        return;
+    }
+    let mut builder = SetBuilder::new().pua(pua).programs(Programs::Everybody);
+    builder.source("fuzz", false);
+    loop {
+        builder.plain_hashes(format, &mut lines);
+        let Some(line) = lines.next() else { break };
+        let _ = builder.line(format, line.number, line.text);
+    }
+    let again = builder.finish();
+    assert_eq!((again.len(), again.digest()), (set.len(), set.digest()));
 }
 
 /// Puts everything that was admitted into words.
