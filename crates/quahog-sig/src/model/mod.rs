@@ -5,9 +5,12 @@
 //! programs lie in arenas, the rest in columns.
 
 mod block;
+mod digest;
 mod expression;
 mod file_type;
+mod hashes;
 mod icon;
+mod id;
 pub(crate) mod lists;
 mod offset;
 mod packed;
@@ -20,14 +23,15 @@ mod target;
 pub use block::{Block, Range};
 pub use expression::{Comparison, Expression, Op, Sign, Value};
 pub use file_type::FileType;
+pub use hashes::{HashColumns, HashEntry};
 pub use icon::{Areas, IconMetrics};
+pub use id::{Digest, DigestKind, HashedPart, Origin, SigId, SigKind};
 pub use lists::{Container, Password, Phishing, Regex, SizeRange, UrlAlert, UrlHash};
 pub use offset::{Base, Offset};
 pub(crate) use set::Columns;
 pub use set::{
-    Body, Certificate, CertificateUses, Digest, DigestKind, HashColumns, HashEntry, HashedPart,
-    Icon, Logical, Magic, MagicKind, Origin, SigId, SigKind, SignatureSet, Subsignature, Trusted,
-    YaraRule, YaraString,
+    Body, Certificate, CertificateUses, Icon, Logical, Magic, MagicKind, SignatureSet,
+    Subsignature, Trusted, YaraRule, YaraString,
 };
 pub use subsignature::{ByteCompare, ByteOrder, Macro, NumberForm, NumberTest, Pcre};
 pub use target::Target;

@@ -1,10 +1,8 @@
 //! The set: columns and arenas.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::body::Pattern;
 use crate::model::lists::{ContainerRow, PasswordRow, PhishingColumns};
@@ -12,217 +10,11 @@ pub(crate) use crate::model::packed::{BodyRow, CodeRange, LogicalRow, SubKind, S
 use crate::model::rows::Rows;
 use crate::model::table::{PackedTable, Sections, Table};
 use crate::model::{
-    Block, ByteCompare, Container, Expression, FileType, IconMetrics, Macro, Offset, Password,
-    Pcre, Phishing, Target,
+    Block, ByteCompare, Container, DigestKind, Expression, FileType, HashColumns, HashedPart,
+    IconMetrics, Macro, Offset, Origin, Password, Pcre, Phishing, SigId, SigKind, Target,
 };
-use crate::pace;
 use crate::regex::Flags;
 use crate::yara::Program;
-
-/// A kind of signature.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum SigKind {
-    /// A body signature.
-    Body,
-    /// A blocked certificate of programs.
-    Certificate,
-    /// A file hash.
-    Hash(DigestKind),
-    /// A hash of a part of an executable.
-    PartHash(HashedPart, DigestKind),
-    /// A logical signature.
-    Logical,
-    /// A signature of container metadata.
-    Container,
-    /// A YARA rule.
-    Yara,
-}
-
-/// A part of an executable that hashes are made of.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum HashedPart {
-    /// The bytes of a section.
-    Section,
-    /// The text of the imports.
-    Imports,
-}
-
-impl HashedPart {
-    /// Both, in the order in which they are compared.
-    pub const ALL: [HashedPart; 2] = [HashedPart::Section, HashedPart::Imports];
-}
-
-/// A cryptographic digest.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[allow(missing_docs)]
-pub enum DigestKind {
-    Md5,
-    Sha1,
-    Sha256,
-}
-
-impl DigestKind {
-    /// All kinds, in the order in which they are compared.
-    pub const ALL: [DigestKind; 3] = [DigestKind::Md5, DigestKind::Sha1, DigestKind::Sha256];
-
-    /// Its length in bytes.
-    // A digest is never empty.
-    #[allow(clippy::len_without_is_empty)]
-    pub fn len(self) -> usize {
-        match self {
-            DigestKind::Md5 => 16,
-            DigestKind::Sha1 => 20,
-            DigestKind::Sha256 => 32,
-        }
-    }
-
-    /// The kind whose digests have this many bytes.
-    pub fn of_len(len: usize) -> Option<DigestKind> {
-        DigestKind::ALL.into_iter().find(|kind| kind.len() == len)
-    }
-}
-
-/// A digest of any kind.
-pub type Digest<'d> = &'d [u8];
-
-/// The identity of a signature inside its set.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct SigId(u32);
-
-const KIND_SHIFT: u32 = 28;
-
-impl SigId {
-    /// The signature at `index` of its kind; positions past 2^28 wrap, and
-    /// [`SetBuilder`](crate::SetBuilder) admits no more than that.
-    pub(crate) fn new(kind: SigKind, index: usize) -> SigId {
-        let tag = match kind {
-            SigKind::Body => 0,
-            SigKind::Logical => 1,
-            SigKind::Hash(kind) => 2 + kind as u32,
-            SigKind::PartHash(part, kind) => 5 + 3 * part as u32 + kind as u32,
-            SigKind::Container => 11,
-            SigKind::Yara => 12,
-            SigKind::Certificate => 13,
-        };
-        // The mask cuts what the builder never lets grow.
-        SigId(tag << KIND_SHIFT | (index as u32 & ((1 << KIND_SHIFT) - 1)))
-    }
-
-    /// What kind of signature it is.
-    pub fn kind(self) -> SigKind {
-        match self.0 >> KIND_SHIFT {
-            0 => SigKind::Body,
-            1 => SigKind::Logical,
-            2 => SigKind::Hash(DigestKind::Md5),
-            3 => SigKind::Hash(DigestKind::Sha1),
-            4 => SigKind::Hash(DigestKind::Sha256),
-            tag @ 5..11 => {
-                let part = if tag < 8 { HashedPart::Section } else { HashedPart::Imports };
-                let kind = DigestKind::ALL[(tag as usize - 5) % 3];
-                SigKind::PartHash(part, kind)
-            }
-            11 => SigKind::Container,
-            13 => SigKind::Certificate,
-            _ => SigKind::Yara,
-        }
-    }
-
-    /// Its position among its kind.
-    pub fn index(self) -> usize {
-        (self.0 & ((1 << KIND_SHIFT) - 1)) as usize
-    }
-}
-
-impl fmt::Debug for SigId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}#{}", self.kind(), self.index())
-    }
-}
-
-/// Where a signature was defined.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Origin<'s> {
-    /// The database: a file name, or `container/member`.
-    pub source: &'s str,
-    /// The number of its line, from 1.
-    pub line: u32,
-    /// Whether it came from an officially signed container: then its name is
-    /// reported as it is, and with `.UNOFFICIAL` otherwise.
-    pub official: bool,
-}
-
-/// Hashes of one kind, one row each.
-#[derive(Clone, Debug, Default)]
-pub struct HashColumns {
-    digests: Table<u8>,
-    sizes: Table<u32>,
-}
-
-/// The size that stands for `*`.
-const ANY_SIZE: u32 = u32::MAX;
-
-/// A row of [`HashColumns`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct HashEntry<'s> {
-    /// The digest.
-    pub digest: Digest<'s>,
-    /// The size of the file; `None` for any.
-    pub size: Option<u32>,
-}
-
-impl HashColumns {
-    pub(crate) fn append(&mut self, other: &HashColumns) {
-        self.digests.to_mut().extend_from_slice(&other.digests);
-        self.sizes.to_mut().extend_from_slice(&other.sizes);
-    }
-
-    pub(crate) fn push(&mut self, digest: &[u8], size: Option<u32>) {
-        self.digests.to_mut().extend_from_slice(digest);
-        self.sizes.to_mut().push(size.unwrap_or(ANY_SIZE));
-    }
-
-    /// The columns, to be appended to: digests of one length, and a size each.
-    pub(crate) fn to_mut(&mut self) -> (&mut Vec<u8>, &mut Vec<u32>) {
-        (self.digests.to_mut(), self.sizes.to_mut())
-    }
-
-    fn sections<S: Sections>(&mut self, s: &mut S) -> Result<(), S::Error> {
-        s.table(&mut self.digests)?;
-        s.table(&mut self.sizes)
-    }
-
-    /// The number of rows.
-    pub fn len(&self) -> usize {
-        self.sizes.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.sizes.is_empty()
-    }
-
-    /// A row by its position.
-    pub fn get(&self, row: usize) -> Option<HashEntry<'_>> {
-        let len = self.digest_len();
-        let &size = self.sizes.get(row)?;
-        let start = row.checked_mul(len)?;
-        let digest = self.digests.get(start..start + len)?;
-        Some(HashEntry { digest, size: (size != ANY_SIZE).then_some(size) })
-    }
-
-    fn digest_len(&self) -> usize {
-        self.digests.len().checked_div(self.sizes.len()).unwrap_or(1).max(1)
-    }
-
-    /// The rows, in the order of their lines.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = HashEntry<'_>> {
-        let len = self.digest_len();
-        self.digests
-            .chunks_exact(len)
-            .zip(self.sizes.iter())
-            .map(|(digest, &size)| HashEntry { digest, size: (size != ANY_SIZE).then_some(size) })
-    }
-}
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct YaraRow {
@@ -530,8 +322,7 @@ impl Columns {
     pub(crate) fn seal(&mut self) {
         self.rows_mut().for_each(Rows::seal);
         for columns in self.hashes_mut() {
-            columns.digests.seal();
-            columns.sizes.seal();
+            columns.seal();
         }
         self.code.seal();
         self.bodies.0.seal();
@@ -832,95 +623,6 @@ impl SignatureSet {
         self.columns.raw_first
     }
 
-    /// A digest of everything that decides what the set finds and how it is
-    /// named. Equal sets have equal digests.
-    pub fn digest(&self) -> [u8; 32] {
-        let columns = &self.columns;
-        let mut told = Told::default();
-        told.part(&columns.code);
-        // There are many of these: what most say is told as a byte that nothing else
-        // begins with.
-        const MOST: &[u8] = &[0xff];
-        let offset = |told: &mut Told, offset| match offset {
-            Offset::ANY => told.bytes(MOST),
-            other => told.bytes(&other.encode()),
-        };
-        for len in [columns.bodies.len(), columns.logicals.len(), columns.subs.len()] {
-            told.bytes(&(len as u64).to_le_bytes());
-        }
-        for row in columns.bodies.iter() {
-            told.bytes(&[row.target.number()]);
-            offset(&mut told, row.offset);
-        }
-        for block in &columns.blocks {
-            told.part(format!("{block:?}").as_bytes());
-        }
-        for row in columns.logicals.iter() {
-            told.bytes(&row.block.to_le_bytes());
-            told.bytes(&[row.n_subs, u8::from(row.runs_program)]);
-        }
-        for row in columns.subs.iter() {
-            offset(&mut told, row.offset);
-            match row.kind {
-                SubKind::Hex => told.bytes(MOST),
-                other => told.bytes(&other.encode()),
-            }
-            told.bytes(&row.code.len().to_le_bytes());
-        }
-        let mut part = |bytes: &[u8]| told.part(bytes);
-        for row in &columns.magics {
-            part(format!("{:?} {:?} {:?}", row.kind, row.offset, row.file_type).as_bytes());
-        }
-        for row in &columns.yara {
-            part(format!("{:?} {} {}", row.program, row.n_strings, row.private).as_bytes());
-        }
-        for row in &columns.yara_strings {
-            part(format!("{:?} {:?} {}", row.code, row.second, row.is_regex).as_bytes());
-        }
-        for row in &columns.certificates {
-            part(format!("{row:?}").as_bytes());
-        }
-        for row in &columns.trusted {
-            part(format!("{row:?}").as_bytes());
-        }
-        for row in &columns.icons {
-            part(format!("{row:?}").as_bytes());
-        }
-        for row in &columns.containers {
-            part(format!("{row:?}").as_bytes());
-        }
-        for row in &columns.passwords {
-            part(format!("{row:?}").as_bytes());
-        }
-        part(&[u8::from(columns.raw_first), u8::from(columns.phishing.is_off)]);
-        let phishing = &columns.phishing;
-        let lists = [&phishing.watched, &phishing.allowed];
-        lists.iter().for_each(|list| part(format!("{list:?}").as_bytes()));
-        let hosts = [&phishing.watched_hosts, &phishing.allowed_hosts];
-        hosts.iter().for_each(|list| part(format!("{list:?}").as_bytes()));
-        for (digest, alert) in phishing.url_digests.iter().zip(&phishing.url_alerts) {
-            part(digest);
-            part(&[*alert as u8]);
-        }
-        let rows = columns.hash_rows.iter().chain(columns.part_rows.iter().flatten()).chain([
-            &columns.body_rows,
-            &columns.logical_rows,
-            &columns.container_rows,
-            &columns.yara_rows,
-            &columns.certificate_rows,
-        ]);
-        rows.for_each(|rows| rows.tell_names(&mut part));
-        let hashes = columns.hashes.iter().chain(columns.parts.iter().flatten());
-        for hashes in hashes.chain(&columns.allowed) {
-            part(&hashes.digests);
-            for sizes in hashes.sizes.chunks(1 << 10) {
-                let bytes: Vec<[u8; 4]> = sizes.iter().map(|size| size.to_le_bytes()).collect();
-                part(bytes.as_flattened());
-            }
-        }
-        told.digest()
-    }
-
     /// A set of the file type magic of `sets` alone, one after the other.
     pub fn magic_of(sets: &[&SignatureSet]) -> SignatureSet {
         let mut columns = Columns::default();
@@ -975,60 +677,5 @@ impl SignatureSet {
 
     fn code(&self, range: CodeRange) -> &[u8] {
         range.of(&self.columns.code)
-    }
-}
-
-/// What is told to a digest, many small pieces at a time.
-#[derive(Default)]
-struct Told {
-    digest: Sha256,
-    /// What the digest was not told yet.
-    small: Vec<u8>,
-}
-
-impl Told {
-    /// Tells bytes of which those before say how many they are.
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.small.extend_from_slice(bytes);
-        if self.small.len() > 16 << 10 {
-            self.digest.update(&self.small);
-            self.small.clear();
-        }
-    }
-
-    /// Tells bytes, and first how many they are.
-    fn part(&mut self, bytes: &[u8]) {
-        self.bytes(&(bytes.len() as u64).to_le_bytes());
-        pace::pieces(bytes).for_each(|piece| {
-            if piece.len() < 4 << 10 {
-                return self.bytes(piece);
-            }
-            self.digest.update(&self.small);
-            self.small.clear();
-            self.digest.update(piece);
-        });
-    }
-
-    fn digest(mut self) -> [u8; 32] {
-        self.digest.update(&self.small);
-        self.digest.finalize().into()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn identities_keep_kind_and_index() {
-        let hashes = DigestKind::ALL.map(SigKind::Hash);
-        let parts = HashedPart::ALL
-            .into_iter()
-            .flat_map(|part| DigestKind::ALL.map(|kind| SigKind::PartHash(part, kind)));
-        let others = [SigKind::Body, SigKind::Certificate, SigKind::Container, SigKind::Logical];
-        for kind in others.into_iter().chain(hashes).chain(parts) {
-            let id = SigId::new(kind, 123_456_789);
-            assert_eq!((id.kind(), id.index()), (kind, 123_456_789));
-        }
     }
 }

@@ -103,7 +103,7 @@ impl Opened {
 }
 
 /// Files of so many bytes are read later, where that may be.
-const LARGE: u64 = if cfg!(test) { 64 } else { 32 << 20 };
+const LARGE: u64 = if cfg!(test) { 64 } else { 4 << 20 };
 
 fn open_or_read(path: &Path, later: impl Fn(&str) -> bool) -> Opened {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
