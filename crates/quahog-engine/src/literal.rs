@@ -96,19 +96,17 @@ pub(crate) fn weigh<const LEN: usize>(literal: &[u8], mut take: impl FnMut(usize
     // What the bytes behind the pair cost, of the gram that ends here.
     let mut sum = 0;
     for (at, &byte) in rest.iter().enumerate() {
-        key = (key << 7 | bits(byte)) & (1 << 21) - 1;
+        key = (key << 7 | bits(byte)) & ((1 << 21) - 1);
         let cost = (triple_at(key) - next).max(0);
         // A gram has two bytes fewer of these than it is long.
         sum += cost - if at >= LEN - 2 { more[(at - (LEN - 2)) % 8] } else { 0 };
         let (a, b, c) = (key >> 14, key >> 7 & 127, key & 127);
         (pairs[at % 8], more[at % 8]) = (next, cost);
         differ[at % 8] = a != b && b != c && a != c;
-        next = cost_at(key & (1 << 14) - 1);
+        next = cost_at(key & ((1 << 14) - 1));
         if let Some(start) = (at + 3).checked_sub(LEN) {
             let frequency = power(pairs[start % 8] + sum);
-            let is_dull =
-                || literal.get(start..start + LEN).is_some_and(|gram| self::is_dull(gram));
-            let dull = !differ[start % 8] && is_dull();
+            let dull = !differ[start % 8] && literal.get(start..start + LEN).is_some_and(is_dull);
             take(start, if dull { frequency.max(DULL) } else { frequency });
         }
     }
