@@ -69,9 +69,25 @@ pub(crate) type Rarest = [(u8, u8); 8];
 
 /// Where in a literal the rarest grams begin that it may be known by: the best
 /// place of each eighth of it, so that there is a choice where many literals
-/// have the same. All 0 if it has no such grams.
+/// have the same. Of a long one only the head counts, if that has some places as
+/// rare as anything is worth. All 0 if it has no such grams.
 pub(crate) fn rare_places(text: &[u8]) -> Rarest {
     let text = cut(text);
+    let mut places = best_places(&text[..text.len().min(HEAD)]);
+    let rare = places.iter().filter(|(_, sum)| *sum < DENSITY / 25.0).count();
+    if text.len() > HEAD && rare < 4 {
+        places = best_places(text);
+    }
+    // Texts are at most 255 bytes long.
+    places.map(|(at, sum)| (at as u8, (-8.0 * sum.log2()).clamp(0.0, 255.0) as u8))
+}
+
+/// Bytes of the head of a long literal.
+const HEAD: usize = 48;
+
+/// The place of each eighth of a text where four grams stand least often in data,
+/// and how often they do together.
+fn best_places(text: &[u8]) -> [(usize, f64); 8] {
     let n = text.len().saturating_sub(LONG - 1);
     let mut least = [(0, f64::INFINITY); 8];
     let mut eighth = 0;
@@ -83,8 +99,7 @@ pub(crate) fn rare_places(text: &[u8]) -> Rarest {
             least[eighth] = (at, sum);
         }
     });
-    // Texts are at most 255 bytes long.
-    least.map(|(at, sum)| (at as u8, (-8.0 * sum.log2()).clamp(0.0, 255.0) as u8))
+    least
 }
 
 /// Hands over each place of a literal where four grams of 8 bytes begin, one after

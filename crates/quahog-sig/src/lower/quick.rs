@@ -79,7 +79,7 @@ struct Columns<'c> {
 }
 
 impl Columns<'_> {
-    /// Takes plain lines of this kind from the front; gives whether there were any.
+    /// Takes plain lines of this kind from the front; gives how many.
     fn take<const N: usize>(&mut self, lines: &mut Lines<'_>, size_first: bool) -> u32 {
         let (text, first) = lines.rest();
         let (mut taken, mut bytes) = (0, 0);
