@@ -112,6 +112,7 @@ impl Told {
     fn bytes(&mut self, bytes: &[u8]) {
         self.small.extend_from_slice(bytes);
         if self.small.len() > 16 << 10 {
+            pace::point();
             self.digest.update(&self.small);
             self.small.clear();
         }

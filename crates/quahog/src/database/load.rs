@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -550,10 +551,7 @@ pub(super) fn admit(
     if !config.strict && SetBuilder::takes_pieces(format) && text.bytes.len() > PIECE {
         let mut pieces = Pieces::new(config, text, format, builder, report);
         for cuts in Lines::cuts(&text.bytes, PIECE).chunks(Pieces::at_a_time()) {
-            let some = cuts.iter();
-            let some =
-                some.map(|(place, before)| Lines::behind(&text.bytes[place.clone()], *before));
-            pieces.wave(some.collect(), || ());
+            pieces.wave(&text.bytes, cuts, 0, || ());
         }
         return Ok(pieces.finish());
     }
@@ -591,12 +589,9 @@ fn admit_large(
     }
     let mut pieces = Pieces::new(config, text, format, builder, report);
     while !block.is_empty() {
-        let before = u32::try_from(pieces.n_lines).unwrap_or(u32::MAX);
-        let some = cuts.iter().map(|(place, lines)| {
-            Lines::behind(&block[place.clone()], before.saturating_add(*lines))
-        });
-        cuts =
-            pieces.wave(some.collect(), || blocks.next(next).map(|()| Lines::cuts(next, PIECE)))?;
+        let before = pieces.n_lines();
+        cuts = pieces
+            .wave(block, &cuts, before, || blocks.next(next).map(|()| Lines::cuts(next, PIECE)))?;
         steps.add(block.len() as u64);
         std::mem::swap(block, next);
     }
@@ -611,8 +606,6 @@ struct Pieces<'l> {
     builder: &'l mut SetBuilder,
     report: &'l mut LoadReport,
     counts: Counts,
-    /// How many lines were read.
-    n_lines: u64,
     /// Pieces that were read and are not in the set.
     waiting: Vec<(SetBuilder, Counts, LoadReport)>,
 }
@@ -631,15 +624,29 @@ impl<'l> Pieces<'l> {
         report: &'l mut LoadReport,
     ) -> Pieces<'l> {
         let (counts, waiting) = (Counts::default(), Vec::new());
-        Pieces { config, text, format, builder, report, counts, n_lines: 0, waiting }
+        Pieces { config, text, format, builder, report, counts, waiting }
     }
 
-    /// Reads the lines of some pieces, while those of the wave before are put into
-    /// the set, in their order, and something else is done.
-    fn wave<T: Send>(&mut self, pieces: Vec<Lines<'_>>, beside: impl FnOnce() -> T + Send) -> T {
+    /// How many lines were read.
+    fn n_lines(&self) -> u32 {
+        let waiting = self.waiting.iter().map(|(_, counts, _)| counts.lines);
+        u32::try_from(self.counts.lines + waiting.sum::<u64>()).unwrap_or(u32::MAX)
+    }
+
+    /// Reads the lines of some pieces of `bytes`, which stand behind so many other
+    /// lines, while those of the wave before are put into the set, in their order,
+    /// and something else is done.
+    fn wave<T: Send>(
+        &mut self,
+        bytes: &[u8],
+        cuts: &[(Range<usize>, u32)],
+        before: u32,
+        beside: impl FnOnce() -> T + Send,
+    ) -> T {
         let empty = self.builder.piece();
         let (config, text, format) = (self.config, self.text, self.format);
-        let read = |lines| {
+        let read = |(place, lines): &(Range<usize>, u32)| {
+            let lines = Lines::behind(&bytes[place.clone()], before.saturating_add(*lines));
             let (mut piece, mut report) = (empty.clone(), LoadReport::default());
             let read = admit_lines(config, text, format, lines, &mut piece, &mut report);
             // Only a strict load ends at a line.
@@ -651,9 +658,8 @@ impl<'l> Pieces<'l> {
                 self.append();
                 beside()
             },
-            || pieces.into_par_iter().map(read).collect::<Vec<_>>(),
+            || cuts.par_iter().map(read).collect::<Vec<_>>(),
         );
-        self.n_lines += read.iter().map(|(_, counts, _)| counts.lines).sum::<u64>();
         self.waiting = read;
         done
     }
