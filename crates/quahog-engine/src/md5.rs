@@ -25,7 +25,7 @@ pub(crate) fn blocks<const N: usize>(state: &mut Lanes<N>, buffers: [&[Block]; N
 
 /// The constants of the 64 steps (RFC 1321).
 #[rustfmt::skip]
-const SINES: [u32; 64] = [
+pub(crate) const SINES: [u32; 64] = [
     0xd76a_a478, 0xe8c7_b756, 0x2420_70db, 0xc1bd_ceee, 0xf57c_0faf, 0x4787_c62a, 0xa830_4613, 0xfd46_9501,
     0x6980_98d8, 0x8b44_f7af, 0xffff_5bb1, 0x895c_d7be, 0x6b90_1122, 0xfd98_7193, 0xa679_438e, 0x49b4_0821,
     0xf61e_2562, 0xc040_b340, 0x265e_5a51, 0xe9b6_c7aa, 0xd62f_105d, 0x0244_1453, 0xd8a1_e681, 0xe7d3_fbc8,
@@ -39,11 +39,32 @@ const SINES: [u32; 64] = [
 /// By how much each step of a round turns its sum.
 const TURNS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 
+/// By how many bits a step turns its sum.
+pub(crate) const fn turn(step: usize) -> u32 {
+    TURNS[step / 16][step % 4]
+}
+
+/// Which word of its block a step adds.
+pub(crate) const fn word(step: usize) -> usize {
+    match step / 16 {
+        0 => step,
+        1 => (5 * step + 1) % 16,
+        2 => (3 * step + 5) % 16,
+        _ => (7 * step) % 16,
+    }
+}
+
+/// Which words of the state a step calls A, B, C and D.
+pub(crate) const fn roles(step: usize) -> [usize; 4] {
+    let from = 64 - step;
+    [from % 4, (from + 1) % 4, (from + 2) % 4, (from + 3) % 4]
+}
+
 #[inline(always)]
 fn compress<const N: usize>(state: &mut Lanes<N>, blocks: [&Block; N]) {
     let mut lanes = *state;
     macro_rules! steps {
-        ($($number:literal)*) => { $(step::<N, $number>(&mut lanes, blocks);)* };
+        ($($number:literal)*) => { $(step::<N, $number>(&mut lanes, blocks, |sum| sum);)* };
     }
     steps! {
         0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
@@ -60,29 +81,27 @@ pub(crate) fn add<const N: usize>(state: &mut Lanes<N>, lanes: &Lanes<N>) {
     }
 }
 
-/// One of the 64 steps of a block.
+/// One of the 64 steps of a block. `settled` gives the sum that does not wait for
+/// the step before as it gets it.
 #[inline(always)]
-pub(crate) fn step<const N: usize, const NUMBER: usize>(lanes: &mut Lanes<N>, blocks: [&Block; N]) {
-    let round = NUMBER / 16;
-    let word = match round {
-        0 => NUMBER,
-        1 => (5 * NUMBER + 1) % 16,
-        2 => (3 * NUMBER + 5) % 16,
-        _ => (7 * NUMBER) % 16,
-    };
-    let [a, b, c, d] = [0, 1, 2, 3].map(|role| (64 + role - NUMBER) % 4);
+pub(crate) fn step<const N: usize, const NUMBER: usize>(
+    lanes: &mut Lanes<N>,
+    blocks: [&Block; N],
+    settled: impl Fn(u32) -> u32,
+) {
+    let [a, b, c, d] = roles(NUMBER);
     for lane in 0..N {
         let (x, y, z) = (lanes[b][lane], lanes[c][lane], lanes[d][lane]);
-        let sum = lanes[a][lane]
-            .wrapping_add(SINES[NUMBER])
-            .wrapping_add(u32::from_le_bytes(blocks[lane].as_chunks().0[word]));
-        let sum = match round {
+        let word = u32::from_le_bytes(blocks[lane].as_chunks().0[word(NUMBER)]);
+        let sum = lanes[a][lane].wrapping_add(SINES[NUMBER]).wrapping_add(word);
+        let sum = settled(sum);
+        let sum = match NUMBER / 16 {
             0 => sum.wrapping_add(z ^ (x & (y ^ z))),
             // No bit is set in both: this sum waits for `x` one step less.
             1 => sum.wrapping_add(y & !z).wrapping_add(x & z),
             2 => sum.wrapping_add(x ^ y ^ z),
             _ => sum.wrapping_add(y ^ (x | !z)),
         };
-        lanes[a][lane] = x.wrapping_add(sum.rotate_left(TURNS[round][NUMBER % 4]));
+        lanes[a][lane] = x.wrapping_add(sum.rotate_left(turn(NUMBER)));
     }
 }
