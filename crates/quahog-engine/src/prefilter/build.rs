@@ -467,7 +467,8 @@ fn few(grams: impl Iterator<Item = [u8; 4]>) -> (Table<u32>, Table<u8>) {
         1..=MAX_VERY_FEW => bytemuck::bytes_of(&halves(&grams)).to_vec().into(),
         _ => Table::default(),
     };
-    (filter(2 * grams.len(), slots), screen)
+    // Each gram has two words, and each word is of grams that begin or end alike.
+    (filter(4 * grams.len(), slots), screen)
 }
 
 /// The filter of some grams and their table.

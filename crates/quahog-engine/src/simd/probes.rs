@@ -2,15 +2,15 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_add_epi32,
-    _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi8,
-    _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_movemask_epi8,
-    _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256, _mm256_set_m128i, _mm256_set1_epi8,
-    _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srl_epi32, _mm256_srli_epi16, _mm256_srli_epi32,
-    _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_epi32, _mm512_and_si512,
+    _mm256_and_si256, _mm256_blend_epi16, _mm256_broadcastsi128_si256, _mm256_castsi256_ps,
+    _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256,
+    _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256,
+    _mm256_set_m128i, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256,
+    _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srl_epi32, _mm256_srli_epi16,
+    _mm256_srli_epi32, _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_epi32, _mm512_and_si512,
     _mm512_broadcast_i32x4, _mm512_castsi128_si512, _mm512_cmpeq_epi32_mask,
-    _mm512_cmplt_epi32_mask, _mm512_i32gather_epi32, _mm512_inserti32x4, _mm512_loadu_si512,
-    _mm512_mullo_epi32, _mm512_or_si512, _mm512_set1_epi32, _mm512_setzero_si512,
+    _mm512_i32gather_epi32, _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mask_blend_epi16,
+    _mm512_movepi16_mask, _mm512_mullo_epi32, _mm512_or_si512, _mm512_set1_epi32,
     _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srl_epi32, _mm512_srli_epi32,
     _mm512_storeu_si512, _mm512_xor_si512,
 };
@@ -209,27 +209,17 @@ fn long_avx512(
 const EVEN: [u8; 16] = [0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9];
 const ODD: [u8; 16] = [1, 2, 3, 4, 3, 4, 5, 6, 5, 6, 7, 8, 7, 8, 9, 10];
 
-/// Pushes the places of a filter of few: those of the first mask are even, each
-/// of the second one is the one behind.
+/// Pushes the places of a filter of few, each of which has so many bits.
 #[inline]
-fn push_few(out: &mut Vec<Candidate>, [even, odd]: [u32; 2], window: &[u8], at: usize) {
-    let mut places = spread(even) | spread(odd) << 1;
+fn push_few(out: &mut Vec<Candidate>, mut places: u32, width: usize, window: &[u8], at: usize) {
     while places != 0 {
-        let place = places.trailing_zeros() as usize;
+        let place = places.trailing_zeros() as usize / width;
         places &= places - 1;
         if let Some(&gram) = window.get(place..).and_then(|rest| rest.first_chunk()) {
             // `Filter::new` saw that places are below 2^32.
             out.push(Candidate { at: (at + place) as u32, hash: hash_short(gram) });
         }
     }
-}
-
-/// Moves 16 bits to every second place.
-fn spread(bits: u32) -> u32 {
-    let bits = (bits | bits << 8) & 0x00ff_00ff;
-    let bits = (bits | bits << 4) & 0x0f0f_0f0f;
-    let bits = (bits | bits << 2) & 0x3333_3333;
-    (bits | bits << 1) & 0x5555_5555
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -285,7 +275,7 @@ fn few_avx512(
     let [own, shared] = FACTORS.map(|factor| _mm512_set1_epi32(factor as i32));
     let count = _mm_cvtsi32_si128(32 - filter.bits as i32); // at most 20 bits
     // SAFETY: both have 16 bytes.
-    let [even, odd] =
+    let orders =
         unsafe { [EVEN, ODD].map(|o| _mm512_broadcast_i32x4(_mm_loadu_si128(o.as_ptr().cast()))) };
     let mut at = range.start;
     // Four pieces of 16 bytes, each eight bytes after the one before. At an odd
@@ -304,22 +294,23 @@ fn few_avx512(
         let pieces = _mm512_inserti32x4::<1>(pieces, b);
         let pieces = _mm512_inserti32x4::<2>(pieces, c);
         let pieces = _mm512_inserti32x4::<3>(pieces, d);
-        let grams =
-            [even, odd].map(|order| _mm512_or_si512(_mm512_shuffle_epi8(pieces, order), fold));
+        let grams = orders.map(|order| _mm512_or_si512(_mm512_shuffle_epi8(pieces, order), fold));
         let word = _mm512_mullo_epi32(_mm512_srli_epi32::<8>(grams[0]), shared);
         let word = _mm512_srl_epi32(word, count);
         // SAFETY: each lane of `word` is below `1 << bits`, which is the number
         // of words of the filter, and the scale is the size of a word.
         let word = unsafe { _mm512_i32gather_epi32::<4>(word, filter.words.as_ptr().cast()) };
-        let lanes = grams.map(|gram| {
+        let [even, odd] = grams.map(|gram| {
             let product = _mm512_mullo_epi32(gram, own);
             let first = _mm512_sllv_epi32(word, _mm512_srli_epi32::<27>(product));
             let second = _mm512_srli_epi32::<27>(_mm512_slli_epi32::<5>(product));
-            let both = _mm512_and_si512(first, _mm512_sllv_epi32(word, second));
-            u32::from(_mm512_cmplt_epi32_mask(both, _mm512_setzero_si512()))
+            _mm512_and_si512(first, _mm512_sllv_epi32(word, second))
         });
-        if lanes != [0; 2] {
-            push_few(out, lanes, window, at);
+        // What was found at even places moves into the lower half of each lane.
+        let halves = _mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_srli_epi32::<16>(even), odd);
+        let places = _mm512_movepi16_mask(halves);
+        if places != 0 {
+            push_few(out, places, 1, window, at);
         }
         at += 32;
     }
@@ -434,7 +425,7 @@ fn few_avx2(
     let [own, shared] = FACTORS.map(|factor| _mm256_set1_epi32(factor as i32));
     let count = _mm_cvtsi32_si128(32 - filter.bits as i32); // at most 20 bits
     // SAFETY: both have 16 bytes.
-    let [even, odd] = unsafe {
+    let orders = unsafe {
         [EVEN, ODD].map(|o| _mm256_broadcastsi128_si256(_mm_loadu_si128(o.as_ptr().cast())))
     };
     let mut at = range.start;
@@ -451,22 +442,23 @@ fn few_avx2(
             (_mm_loadu_si128(window.cast()), _mm_loadu_si128(window.add(8).cast()))
         };
         let pieces = _mm256_set_m128i(high, low);
-        let grams =
-            [even, odd].map(|order| _mm256_or_si256(_mm256_shuffle_epi8(pieces, order), fold));
+        let grams = orders.map(|order| _mm256_or_si256(_mm256_shuffle_epi8(pieces, order), fold));
         let word = _mm256_mullo_epi32(_mm256_srli_epi32::<8>(grams[0]), shared);
         let word = _mm256_srl_epi32(word, count);
         // SAFETY: each lane of `word` is below `1 << bits`, which is the number
         // of words of the filter, and the scale is the size of a word.
         let word = unsafe { _mm256_i32gather_epi32::<4>(filter.words.as_ptr().cast(), word) };
-        let lanes = grams.map(|gram| {
+        let [even, odd] = grams.map(|gram| {
             let product = _mm256_mullo_epi32(gram, own);
             let first = _mm256_sllv_epi32(word, _mm256_srli_epi32::<27>(product));
             let second = _mm256_srli_epi32::<27>(_mm256_slli_epi32::<5>(product));
-            let both = _mm256_and_si256(first, _mm256_sllv_epi32(word, second));
-            _mm256_movemask_ps(_mm256_castsi256_ps(both)) as u32 // 8 bits
+            _mm256_and_si256(first, _mm256_sllv_epi32(word, second))
         });
-        if lanes != [0; 2] {
-            push_few(out, lanes, window, at);
+        // What was found at even places moves into the lower half of each lane.
+        let halves = _mm256_blend_epi16::<0xaa>(_mm256_srli_epi32::<16>(even), odd);
+        let places = _mm256_movemask_epi8(halves) as u32 & 0xaaaa_aaaa; // the upper bit of each half
+        if places != 0 {
+            push_few(out, places, 2, window, at);
         }
         at += 16;
     }
