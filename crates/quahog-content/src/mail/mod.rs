@@ -43,6 +43,7 @@
 //!
 //! [`Limits::mail_depth`]: crate::Limits::mail_depth
 
+mod base64;
 mod embedded;
 mod header;
 mod name;
@@ -54,9 +55,10 @@ use std::ops::{ControlFlow, Range};
 
 use memchr::memmem;
 
+use self::base64::Reading;
 use self::embedded::Kind;
 use self::header::{Encoding, Header, is_field_line, line_end, trim_line};
-use self::transfer::{Fit, Reading};
+use self::transfer::Fit;
 use crate::{Ambiguity, Budget, Entry, Part, Shortfall, Visit};
 
 /// Multiparts nest no deeper than this whatever the limits say, because each
@@ -368,7 +370,7 @@ impl Walker<'_, '_, '_> {
                         let rest = |bytes| <[u8]>::get(bytes, start..).unwrap_or_default();
                         self.identity(leaf, rest(body), rest(exact))?;
                     }
-                    if encoding != Encoding::Identity && transfer::looks_like_base64(exact) {
+                    if encoding != Encoding::Identity && base64::looks_like_base64(exact) {
                         if encoding == Encoding::Unknown {
                             leaf.disagree(Ambiguity::Encoding);
                         }
@@ -400,7 +402,7 @@ impl Walker<'_, '_, '_> {
                 Encoding::Uuencode | Encoding::Yenc | Encoding::BinHex => {
                     if !self.embedded(body)? {
                         self.identity(leaf, body, exact)?;
-                        if transfer::looks_like_base64(exact) {
+                        if base64::looks_like_base64(exact) {
                             self.base64(leaf, exact, Reading::default())?;
                         }
                     }
@@ -433,7 +435,7 @@ impl Walker<'_, '_, '_> {
     fn base64(&mut self, leaf: &Leaf<'_>, exact: &[u8], reading: Reading) -> Result<(), Stop> {
         let mut decoded = mem::take(&mut self.decoded);
         decoded.clear();
-        let fit = transfer::base64(exact, reading, self.room(), &mut decoded);
+        let fit = base64::base64(exact, reading, self.room(), &mut decoded);
         let done = self.decoded_leaf(leaf, &decoded, fit);
         self.decoded = decoded;
         done
@@ -518,7 +520,7 @@ impl Walker<'_, '_, '_> {
                 Encoding::Base64 => {
                     for reading in Reading::all_of(body) {
                         any |= self.inner(&leaf, |room, inner| {
-                            transfer::base64(body, reading, room, inner)
+                            base64::base64(body, reading, room, inner)
                         })?;
                     }
                 }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use encoding_rs::{Encoding, UTF_8};
 use memchr::memmem;
 
-use super::transfer::{self, Reading};
+use super::base64::{self, Reading};
+use super::transfer;
 
 /// A longer name is cut: no file system has one.
 const MAX_NAME: usize = 4096;
@@ -108,7 +109,7 @@ impl<'b> Word<'b> {
                 self.text.iter().map(|&byte| if byte == b'_' { b' ' } else { byte }).collect();
             transfer::quoted_printable(&blanks, false, MAX_NAME, out);
         } else {
-            transfer::base64(self.text, Reading::default(), MAX_NAME, out);
+            base64::base64(self.text, Reading::default(), MAX_NAME, out);
         }
     }
 }
