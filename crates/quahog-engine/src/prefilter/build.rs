@@ -199,7 +199,11 @@ impl<'n> PrefilterBuilder<'n> {
             first_run += n_runs; // there are no more than needles
         }
         pairs.sort_unstable();
-        let (pair_filter, halves) = pair_filter(pairs.iter().map(|&[pair, _]| pair));
+        let texts_of_pairs = pairs.iter().map(|&[_, text]| &texts[text as usize]);
+        let (pair_filter, halves) = pair_filter(texts_of_pairs.map(|text| {
+            let start = text.start as usize;
+            &arena[start..start + usize::from(text.len)]
+        }));
         let (few, screen) = few(short.iter().map(|&(gram, _)| gram));
         let short = || grams(short.into_iter().map(|(_, gram)| gram).collect());
         let ((long_filter, long), (short_filter, short)) = rayon::join(|| grams(long), short);
@@ -464,7 +468,7 @@ fn few(grams: impl Iterator<Item = [u8; 4]>) -> (Table<u32>, Table<u8>) {
     }
     let slots = |bits| grams.iter().flat_map(move |&gram| slots_of_few(gram, bits));
     let screen = match grams.len() {
-        1..=MAX_VERY_FEW => bytemuck::bytes_of(&halves(&grams)).to_vec().into(),
+        1..=MAX_VERY_FEW => bytemuck::bytes_of(&halves(&grams, 0..8)).to_vec().into(),
         _ => Table::default(),
     };
     // Each gram has two words, and each word is of grams that begin or end alike.
@@ -498,20 +502,41 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
     (filter, Grams { starts: starts.into(), entries })
 }
 
-/// The filter of pairs, and their halves.
-fn pair_filter(pairs: impl Iterator<Item = u32>) -> (Table<u64>, Table<u8>) {
-    let mut pairs: Vec<[u8; 2]> = pairs.map(|pair| (pair as u16).to_le_bytes()).collect();
-    if pairs.is_empty() {
+/// The filter of the pairs with which needles of two and three bytes begin, and the
+/// halves of these needles, all folded.
+fn pair_filter<'t>(needles: impl Iterator<Item = &'t [u8]>) -> (Table<u64>, Table<u8>) {
+    let (mut two, mut three) = (Vec::new(), Vec::new());
+    for needle in needles {
+        match *needle {
+            [first, second] => two.push([first, second].map(fold)),
+            [first, second, third, ..] => three.push([first, second, third].map(fold)),
+            _ => {}
+        }
+    }
+    if two.is_empty() && three.is_empty() {
         return Default::default();
     }
-    pairs.sort_unstable();
-    pairs.dedup();
+    two.sort_unstable();
+    two.dedup();
+    three.sort_unstable();
+    three.dedup();
     let mut filter = vec![0u64; PAIR_WORDS];
-    for &pair in &pairs {
-        let pair = u16::from_le_bytes(pair);
-        filter[usize::from(pair >> 6)] |= 1 << (pair & 63);
+    for pair in two.iter().copied().chain(three.iter().map(|&[first, second, _]| [first, second])) {
+        let pair = pair_of(pair);
+        filter[pair as usize >> 6] |= 1 << (pair & 63);
     }
-    (filter.into(), bytemuck::bytes_of(&halves(&pairs)).to_vec().into())
+    // Of those that any third byte follows more places pass: so they have the more
+    // classes for as many.
+    let weights = [2 * two.len(), three.len()];
+    let for_two = (8 * weights[0]).div_ceil(weights[0] + weights[1]);
+    let for_two = for_two.min(if three.is_empty() { 8 } else { 7 });
+    let [first, second] = halves(&two, 0..for_two);
+    let of_two = ((1u16 << for_two) - 1) as u8; // at most eight classes
+    let mut known = halves(&three, for_two..8);
+    let of_two = [first, second, [[of_two; 16]; 2]];
+    let bytes = known.as_flattened_mut().as_flattened_mut().iter_mut();
+    bytes.zip(of_two.as_flattened().as_flattened()).for_each(|(byte, other)| *byte |= other);
+    (filter.into(), bytemuck::bytes_of(&known).to_vec().into())
 }
 
 /// A filter of so many different slots.

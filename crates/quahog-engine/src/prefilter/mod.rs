@@ -23,8 +23,8 @@
 //!    times in a buffer is taken for good, so data made of one needle costs no
 //!    more than a bounded number of checks.
 //!
-//! Needles of two and three bytes are found by the halves of their first two
-//! bytes and a table of pairs, and those that
+//! Needles of two and three bytes are found by the halves of their bytes and a
+//! table of pairs, and those that
 //! may stand at one place only by looking there. What is sized
 //! by the number of signatures lives as long as the scratch memory, and a scan
 //! touches only the entries of what it meets.
@@ -88,7 +88,8 @@ pub(crate) struct Filters {
     /// A bit for each pair of folded bytes with which a needle of two or three
     /// bytes begins; empty if there are none.
     pairs: Table<u64>,
-    /// The [`Halves`] of these pairs, empty if there are none.
+    /// The [`Halves`] of these needles, empty if there are none; of those of two
+    /// bytes, any third byte is known.
     halves: Table<u8>,
 }
 
@@ -109,7 +110,7 @@ impl Filters {
                 false => Table::default(),
             },
             pairs: merge_bits(PAIR_WORDS, all.clone().map(|filters| &filters.pairs)),
-            halves: merge_bits(size_of::<Halves<2>>(), all.map(|filters| &filters.halves)),
+            halves: merge_bits(size_of::<Halves<3>>(), all.map(|filters| &filters.halves)),
         }
     }
 
@@ -515,9 +516,9 @@ impl<'p> Search<'p, '_, '_> {
             }
             if let Some(halves) = halves {
                 candidates.clear();
-                probe::run_pairs(self.kernel, halves, block, to - from, candidates);
+                probe::run_pairs(self.kernel, (halves, pairs), block, to - from, candidates);
                 meter.tick(candidates.len() as u64)?;
-                self.pairs(pairs, from, candidates);
+                self.pairs(from, candidates);
             }
             meter.tick(std::mem::take(&mut self.work))?;
             from = to;
@@ -618,14 +619,9 @@ impl<'p> Search<'p, '_, '_> {
         }
     }
 
-    fn pairs(&mut self, filter: &[u64], from: usize, candidates: &[Candidate]) {
+    fn pairs(&mut self, from: usize, candidates: &[Candidate]) {
+        self.passed.probes += candidates.len() as u64;
         for &Candidate { at, hash: pair } in candidates {
-            let known =
-                filter.get(pair as usize >> 6).is_some_and(|word| word >> (pair & 63) & 1 == 1);
-            if !known {
-                continue;
-            }
-            self.passed.probes += 1;
             for (segment, prefilter) in self.prefilters() {
                 let first = prefilter.pairs.partition_point(|&[other, _]| other < pair);
                 let texts = prefilter.pairs.get(first..).unwrap_or_default();

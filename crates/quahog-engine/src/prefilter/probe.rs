@@ -113,12 +113,12 @@ pub(super) fn around(window: &[u8; AROUND], shift: usize) -> [u8; 3] {
     }
 }
 
-/// The halves of these grams, which are sorted and folded. Those that begin alike
-/// are of one class.
-pub(super) fn halves<const N: usize>(grams: &[[u8; N]]) -> Halves<N> {
+/// The halves of these grams, which are sorted and folded, in these classes. Those
+/// that begin alike are of one class.
+pub(super) fn halves<const N: usize>(grams: &[[u8; N]], classes: Range<usize>) -> Halves<N> {
     let mut halves = [[[0; 16]; 2]; N];
     for (number, gram) in grams.iter().enumerate() {
-        let class = 1 << (8 * number / grams.len());
+        let class = 1 << (classes.start + classes.len() * number / grams.len());
         for ([low, high], byte) in halves.iter_mut().zip(gram) {
             low[usize::from(byte & 15)] |= class;
             high[usize::from(byte >> 4)] |= class;
@@ -179,17 +179,27 @@ fn passes(filter: &[u32], (word, mask): Slot) -> bool {
 
 /// Appends the candidates for needles of two and three bytes that begin in the
 /// first `len` bytes of a block of fewer than 2^32 bytes; their hashes are their
-/// first two bytes, folded.
+/// first two bytes, folded, which are among these pairs, a bit each.
 pub(super) fn run_pairs(
     kernel: Kernel,
-    known: &Halves<2>,
+    (known, pairs): (&Halves<3>, &[u64]),
     block: &[u8],
     len: usize,
     out: &mut Vec<Candidate>,
 ) {
-    run_screen(kernel, known, block, len, |at, pair| {
-        out.push(Candidate { at: at as u32, hash: pair_of(pair) });
-    });
+    let mut push = |at, pair| {
+        let pair = pair_of(pair);
+        if pairs.get(pair as usize >> 6).is_some_and(|word| word >> (pair & 63) & 1 == 1) {
+            out.push(Candidate { at: at as u32, hash: pair });
+        }
+    };
+    run_screen(kernel, known, block, len, |at, [first, second, _]| push(at, [first, second]));
+    // No third byte stands behind the last two.
+    if let Some((rest, &last)) = block.split_last_chunk()
+        && rest.len() < len
+    {
+        push(rest.len(), last);
+    }
 }
 
 /// Finds the places in the first `len` bytes of a block whose halves are known.

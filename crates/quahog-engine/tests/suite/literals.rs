@@ -59,6 +59,8 @@ fn haystack(numbers: &mut Numbers, texts: &[Vec<u8>]) -> Vec<u8> {
         }
         haystack.extend(text);
     }
+    // No third byte stands behind it.
+    haystack.extend(texts.iter().find(|text| text.len() == 2).into_iter().flatten());
     haystack
 }
 
