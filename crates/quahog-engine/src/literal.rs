@@ -28,6 +28,18 @@ fn pair(a: u8, b: u8) -> i32 {
     cost_at(bits(a) << 7 | bits(b))
 }
 
+/// How often each byte occurs among folded ones: for others, nothing is told.
+pub(crate) fn byte_frequencies() -> [f64; 256] {
+    // Rare ones are not so rare in every kind of data.
+    const LEAST: f64 = 1.0 / 512.0;
+    std::array::from_fn(|byte| {
+        let pairs = (0..=255).filter(|&second| second == fold(second));
+        let known = fold(byte as u8) == byte as u8; // below 256
+        let sum: f64 = pairs.map(|second| power(pair(byte as u8, second))).sum();
+        if known { sum.max(LEAST) } else { 0.0 }
+    })
+}
+
 fn triple(a: u8, b: u8, c: u8) -> i32 {
     triple_at(bits(a) << 14 | bits(b) << 7 | bits(c))
 }

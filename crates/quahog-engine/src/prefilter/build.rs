@@ -1,9 +1,9 @@
 //! Builds the tables: chooses for each literal the window that it is known by.
 
 use super::anchored::Anchored;
+use super::halves::halves;
 use super::probe::{
-    AROUND, MAX_BITS, Slot, around, halves, hash_long, hash_short, pair_of, print_long, slot,
-    slots_of_few,
+    AROUND, MAX_BITS, Slot, around, hash_long, hash_short, pair_of, print_long, slot, slots_of_few,
 };
 use super::user::{Near, PackedRun, Run, Surroundings};
 use super::{Entry, Filters, Grams, MAX_TEXTS, PAIR_WORDS, Prefilter, SigRef, Text, User};
@@ -468,7 +468,11 @@ fn few(grams: impl Iterator<Item = [u8; 4]>) -> (Table<u32>, Table<u8>) {
     }
     let slots = |bits| grams.iter().flat_map(move |&gram| slots_of_few(gram, bits));
     let screen = match grams.len() {
-        1..=MAX_VERY_FEW => bytemuck::bytes_of(&halves(&grams, 0..8)).to_vec().into(),
+        1..=MAX_VERY_FEW => {
+            bytemuck::bytes_of(&halves(grams.iter().map(|gram| gram.map(Some)).collect()))
+                .to_vec()
+                .into()
+        }
         _ => Table::default(),
     };
     // Each gram has two words, and each word is of grams that begin or end alike.
@@ -505,38 +509,17 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
 /// The filter of the pairs with which needles of two and three bytes begin, and the
 /// halves of these needles, all folded.
 fn pair_filter<'t>(needles: impl Iterator<Item = &'t [u8]>) -> (Table<u64>, Table<u8>) {
-    let (mut two, mut three) = (Vec::new(), Vec::new());
+    let (mut filter, mut grams) = (vec![0u64; PAIR_WORDS], Vec::new());
     for needle in needles {
-        match *needle {
-            [first, second] => two.push([first, second].map(fold)),
-            [first, second, third, ..] => three.push([first, second, third].map(fold)),
-            _ => {}
-        }
+        let [first, second, ref rest @ ..] = *needle else { continue };
+        let pair = pair_of([first, second]);
+        filter[pair as usize >> 6] |= 1 << (pair & 63);
+        grams.push([Some(first), Some(second), rest.first().copied()]);
     }
-    if two.is_empty() && three.is_empty() {
+    if grams.is_empty() {
         return Default::default();
     }
-    two.sort_unstable();
-    two.dedup();
-    three.sort_unstable();
-    three.dedup();
-    let mut filter = vec![0u64; PAIR_WORDS];
-    for pair in two.iter().copied().chain(three.iter().map(|&[first, second, _]| [first, second])) {
-        let pair = pair_of(pair);
-        filter[pair as usize >> 6] |= 1 << (pair & 63);
-    }
-    // Of those that any third byte follows more places pass: so they have the more
-    // classes for as many.
-    let weights = [2 * two.len(), three.len()];
-    let for_two = (8 * weights[0]).div_ceil(weights[0] + weights[1]);
-    let for_two = for_two.min(if three.is_empty() { 8 } else { 7 });
-    let [first, second] = halves(&two, 0..for_two);
-    let of_two = ((1u16 << for_two) - 1) as u8; // at most eight classes
-    let mut known = halves(&three, for_two..8);
-    let of_two = [first, second, [[of_two; 16]; 2]];
-    let bytes = known.as_flattened_mut().as_flattened_mut().iter_mut();
-    bytes.zip(of_two.as_flattened().as_flattened()).for_each(|(byte, other)| *byte |= other);
-    (filter.into(), bytemuck::bytes_of(&known).to_vec().into())
+    (filter.into(), bytemuck::bytes_of(&halves(grams)).to_vec().into())
 }
 
 /// A filter of so many different slots.

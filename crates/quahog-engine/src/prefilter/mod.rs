@@ -31,6 +31,7 @@
 
 mod anchored;
 mod build;
+pub(crate) mod halves;
 pub(crate) mod probe;
 mod user;
 
@@ -42,8 +43,9 @@ use std::ops::BitOr;
 use crate::literal;
 use crate::meter::{Interrupted, Meter};
 use anchored::Anchored;
+use halves::Halves;
 pub use probe::Kernel;
-use probe::{Candidate, Halves, Probes};
+use probe::{Candidate, Probes};
 use quahog_sig::model::table::{Plain, Sections, Table};
 use user::{PackedRun, Run};
 pub(crate) use user::{SigRef, User};
@@ -238,6 +240,8 @@ pub(crate) struct Seen {
     candidates: Vec<Candidate>,
     /// Those of these whose buckets are not empty, as many as were found last.
     spots: Vec<Spot>,
+    /// Texts that may stand at a place, to be looked at together.
+    hints: Vec<Hint>,
 }
 
 /// A run that needs no more checks in this buffer.
@@ -317,7 +321,7 @@ impl Sieve<'_> {
         judge: &mut dyn Judge,
         out: &mut Vec<(usize, SigRef)>,
     ) -> Result<Passed, Interrupted> {
-        let Seen { kernel, states, firsts, touched, candidates, spots } = seen;
+        let Seen { kernel, states, firsts, touched, candidates, spots, hints } = seen;
         firsts.clear();
         let mut n_runs = 0;
         for segment in 0..self.n_segments {
@@ -336,6 +340,7 @@ impl Sieve<'_> {
             firsts,
             touched,
             spots,
+            hints,
             judge,
             out,
             passed: Passed::default(),
@@ -434,13 +439,24 @@ impl<'g> Buckets<'g> {
     }
 }
 
-/// A candidate, and the entries of its bucket.
+/// A candidate, and the entries of its bucket, of which the first is at hand.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spot {
     candidate: Candidate,
     start: u32,
     end: u32,
+    first: [u32; 2],
 }
+
+/// A text that may stand at a place.
+#[derive(Clone, Copy, Debug)]
+struct Hint {
+    text: u32,
+    at: usize,
+}
+
+/// Texts that are looked at together.
+const MAX_HINTS: usize = 256;
 
 impl Grams {
     fn buckets(&self) -> Buckets<'_> {
@@ -463,6 +479,7 @@ struct Search<'p, 'h, 's> {
     firsts: &'s [usize],
     touched: &'s mut Vec<usize>,
     spots: &'s mut Vec<Spot>,
+    hints: &'s mut Vec<Hint>,
     judge: &'s mut dyn Judge,
     out: &'s mut Vec<(usize, SigRef)>,
     passed: Passed,
@@ -548,8 +565,8 @@ impl<'p> Search<'p, '_, '_> {
         };
         let (filter, alone) = (&filter[..], self.sieve.n_segments == 1);
         let buckets = grams.buckets();
-        // First all looks at the table of buckets, which do not wait for each
-        // other, and no branch on what they find.
+        // First all looks at the table of buckets, then all at the entries: these do
+        // not wait for each other, and no branch on what they find.
         spots.resize(spots.len().max(candidates.len()), Spot::default());
         let mut n_spots = 0;
         for &candidate in candidates {
@@ -559,25 +576,42 @@ impl<'p> Search<'p, '_, '_> {
             }
             let [start, end] = buckets.range(candidate.hash);
             if let Some(spot) = spots.get_mut(n_spots) {
-                *spot = Spot { candidate, start, end };
+                *spot = Spot { candidate, start, end, first: [0; 2] };
             }
             n_spots += usize::from(start < end);
         }
-        for &Spot { candidate: Candidate { at, hash }, start, end } in spots.iter().take(n_spots) {
+        let found = spots.get_mut(..n_spots).unwrap_or_default();
+        for spot in &mut *found {
+            spot.first = buckets.entries.get(spot.start as usize).copied().unwrap_or_default();
+        }
+        for &Spot { candidate: Candidate { at, hash }, start, end, first } in &*found {
             let place = from + at as usize;
+            let is_print = |print: u32| match probes {
+                Probes::Short | Probes::Few(_) => print == hash,
+                Probes::Long => {
+                    let shift = probe::shift_of(print);
+                    probe::print_at(self.haystack, place, hash, shift) == Some(print)
+                }
+            };
+            if end - start == 1 {
+                if is_print(first[0]) {
+                    self.entry(segment, prefilter, first, place);
+                }
+                continue;
+            }
             let bucket = buckets.entries.get(start as usize..end as usize).unwrap_or_default();
+            // Few have more than some entries.
+            if bucket.len() <= 8 {
+                for &entry in bucket {
+                    if is_print(entry[0]) {
+                        self.entry(segment, prefilter, entry, place);
+                    }
+                }
+                continue;
+            }
             match probes {
                 Probes::Short | Probes::Few(_) => {
                     self.entries(segment, prefilter, bucket, hash, place);
-                }
-                // Few have more than some entries.
-                Probes::Long if bucket.len() <= 8 => {
-                    for &[print, entry] in bucket {
-                        let shift = probe::shift_of(print);
-                        if probe::print_at(self.haystack, place, hash, shift) == Some(print) {
-                            self.entry(segment, prefilter, [print, entry], place);
-                        }
-                    }
                 }
                 Probes::Long => {
                     for shift in 0..4 {
@@ -589,6 +623,7 @@ impl<'p> Search<'p, '_, '_> {
             }
         }
         *self.spots = spots;
+        self.hinted(segment, prefilter);
     }
 
     /// Looks at the entries of a bucket that have a print.
@@ -600,12 +635,8 @@ impl<'p> Search<'p, '_, '_> {
         print: u32,
         place: usize,
     ) {
-        let first = match bucket.len() {
-            0 => return,
-            1..=8 => bucket.iter().position(|&[other, _]| other >= print),
-            _ => Some(bucket.partition_point(|&[other, _]| other < print)),
-        };
-        let same = first.and_then(|first| bucket.get(first..)).unwrap_or_default();
+        let first = bucket.partition_point(|&[other, _]| other < print);
+        let same = bucket.get(first..).unwrap_or_default();
         for &entry in same.iter().take_while(|&&[other, _]| other == print) {
             self.entry(segment, prefilter, entry, place);
         }
@@ -614,22 +645,42 @@ impl<'p> Search<'p, '_, '_> {
     fn entry(&mut self, segment: usize, prefilter: &Prefilter, entry: [u32; 2], place: usize) {
         let entry = Entry::unpack(entry);
         if let Some(at) = place.checked_sub(usize::from(entry.at)) {
-            self.passed.entries += 1;
-            self.text(segment, prefilter, entry.text, at);
+            self.hint(segment, prefilter, entry.text, at);
         }
+    }
+
+    fn hint(&mut self, segment: usize, prefilter: &Prefilter, text: u32, at: usize) {
+        self.passed.entries += 1;
+        self.hints.push(Hint { text, at });
+        if self.hints.len() >= MAX_HINTS {
+            self.hinted(segment, prefilter);
+        }
+    }
+
+    /// Looks at the texts that were hinted at. Each is in two tables, and no look at
+    /// them waits for another.
+    fn hinted(&mut self, segment: usize, prefilter: &Prefilter) {
+        let mut hints = std::mem::take(self.hints);
+        let start = |hint: &Hint| prefilter.texts.get(hint.text as usize).map_or(0, |text| text[0]);
+        let first = |hint| prefilter.arena.get(start(hint) as usize).copied().unwrap_or(0);
+        std::hint::black_box(hints.iter().fold(0, |all, hint| all ^ first(hint)));
+        for Hint { text, at } in hints.drain(..) {
+            self.text(segment, prefilter, text, at);
+        }
+        *self.hints = hints;
     }
 
     fn pairs(&mut self, from: usize, candidates: &[Candidate]) {
         self.passed.probes += candidates.len() as u64;
-        for &Candidate { at, hash: pair } in candidates {
-            for (segment, prefilter) in self.prefilters() {
+        for (segment, prefilter) in self.prefilters() {
+            for &Candidate { at, hash: pair } in candidates {
                 let first = prefilter.pairs.partition_point(|&[other, _]| other < pair);
                 let texts = prefilter.pairs.get(first..).unwrap_or_default();
                 for &[_, text] in texts.iter().take_while(|&&[other, _]| other == pair) {
-                    self.passed.entries += 1;
-                    self.text(segment, prefilter, text, from + at as usize);
+                    self.hint(segment, prefilter, text, from + at as usize);
                 }
             }
+            self.hinted(segment, prefilter);
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::halves::Halves;
 use crate::simd::Vectors;
 
 /// A place in a block that the filter passed on, and the hash of its gram.
@@ -25,11 +26,6 @@ pub(crate) enum Probes<'f> {
     /// places whose halves are known have a look at all.
     Few(Option<&'f Halves<4>>),
 }
-
-/// Which halves of each byte stand in some grams of `N` bytes, all folded, by
-/// classes of grams: bit `k` of an element says that a gram of class `k` has a byte
-/// with this half there. For each byte the lower and the upper half.
-pub(crate) type Halves<const N: usize> = [[[u8; 16]; 2]; N];
 
 /// How a CPU looks for grams: byte by byte, or by vectors that it has. All find
 /// the same.
@@ -111,20 +107,6 @@ pub(super) fn around(window: &[u8; AROUND], shift: usize) -> [u8; 3] {
         2 => [a, b, z],
         _ => [a, b, c],
     }
-}
-
-/// The halves of these grams, which are sorted and folded, in these classes. Those
-/// that begin alike are of one class.
-pub(super) fn halves<const N: usize>(grams: &[[u8; N]], classes: Range<usize>) -> Halves<N> {
-    let mut halves = [[[0; 16]; 2]; N];
-    for (number, gram) in grams.iter().enumerate() {
-        let class = 1 << (classes.start + classes.len() * number / grams.len());
-        for ([low, high], byte) in halves.iter_mut().zip(gram) {
-            low[usize::from(byte & 15)] |= class;
-            high[usize::from(byte >> 4)] |= class;
-        }
-    }
-    halves
 }
 
 /// Gives the lower bits something of the upper ones.

@@ -18,7 +18,9 @@ use sha2::block_api::compress256;
 
 use crate::md5::{Block, Lanes, blocks};
 #[cfg(not(target_arch = "x86_64"))]
-use crate::prefilter::probe::{Candidate, Halves};
+use crate::prefilter::halves::Halves;
+#[cfg(not(target_arch = "x86_64"))]
+use crate::prefilter::probe::Candidate;
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use self::one_after_the_other as md5_and_sha256;

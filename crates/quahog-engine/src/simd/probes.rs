@@ -16,7 +16,8 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-use crate::prefilter::probe::{Candidate, FACTORS, FOLD, Halves, MASK, MAX_BITS, hash_short};
+use crate::prefilter::halves::Halves;
+use crate::prefilter::probe::{Candidate, FACTORS, FOLD, MASK, MAX_BITS, hash_short};
 
 /// Proof that this CPU has the vectors: only [`Vectors::all`] makes one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
