@@ -198,6 +198,9 @@ fn macro_key(target: Target, group: u8) -> u32 {
     u32::from(target.number()) << 8 | u32::from(group)
 }
 
+/// Signatures that are said to be planned at a time.
+const AT_ONCE: usize = 64;
+
 /// What each kind of layer is searched for.
 fn groups(
     set: &SignatureSet,
@@ -207,7 +210,9 @@ fn groups(
     let planning = Steps::begin(tell, Stage::Planning, (n_bodies + n_logicals) as u64);
     let plan = |index: usize| {
         pace::point();
-        planning.add(1);
+        if index % AT_ONCE == 0 {
+            planning.add(AT_ONCE.min(n_bodies + n_logicals - index) as u64);
+        }
         let planned = match index.checked_sub(n_bodies) {
             Some(index) => set.logical(index).map(|logical| {
                 let block = logical.block;

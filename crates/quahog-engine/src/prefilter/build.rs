@@ -258,14 +258,15 @@ fn texts(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildErro
         long: Vec::with_capacity(4 * groups.len()),
         ..Texts::default()
     };
-    let mut crowd = Crowd::new();
+    let mut crowd = Crowd::new(groups.len());
     let long = if groups.len() <= MAX_VERY_FEW { usize::MAX } else { LONG };
     for (at, group) in groups.iter().enumerate() {
         if at % AHEAD == 0 {
             pace::point();
-            fetch(groups.get(at..).unwrap_or_default());
+            let next = groups.get(at..).unwrap_or_default();
+            fetch(next);
+            steps.add(next.iter().take(AHEAD).map(|group| group.len() as u64).sum());
         }
-        steps.add(group.len() as u64);
         let Some(Use { needle, .. }) = group.first() else { continue };
         let bytes = cut(&needle.text);
         let number = all.texts.len() as u32;
@@ -383,33 +384,40 @@ struct Gram {
 
 /// How many texts are known by a gram already, by its hash: grams that share a
 /// slot are taken for one, which costs a worse choice and nothing else.
-struct Crowd(Vec<u16>);
+struct Crowd {
+    counts: Vec<u16>,
+    bits: u32,
+}
 
 /// What a new gram adds to the places that a filter passes on.
 const DENSITY: f64 = 1e-7;
 
 impl Crowd {
-    const BITS: u32 = 20;
-
-    fn new() -> Crowd {
-        Crowd(vec![0; 1 << Crowd::BITS])
+    /// For about so many texts.
+    fn new(texts: usize) -> Crowd {
+        let bits = texts.saturating_mul(8).next_power_of_two().ilog2().clamp(12, 20);
+        // Written to before it is read: pages that are read first are mapped twice.
+        let mut counts = Vec::with_capacity(1 << bits);
+        counts.resize(1 << bits, 0);
+        Crowd { counts, bits }
     }
 
-    fn slot(hash: u32) -> usize {
-        (hash >> (32 - Crowd::BITS)) as usize
+    fn slot(&self, hash: u32) -> usize {
+        (hash >> (32 - self.bits)) as usize
     }
 
     /// The cost of one more text with this gram: each place where it stands
     /// leads to all of them.
     fn cost(&self, frequency: f64, hash: u32) -> f64 {
-        match self.0[Crowd::slot(hash)] {
+        match self.counts[self.slot(hash)] {
             0 => frequency + DENSITY,
             n => frequency * (f64::from(n) + 1.0),
         }
     }
 
     fn take(&mut self, hash: u32, print: u32, text: u32, at: usize) -> Gram {
-        let n = &mut self.0[Crowd::slot(hash)];
+        let slot = self.slot(hash);
+        let n = &mut self.counts[slot];
         *n = n.saturating_add(1);
         let at = at as u8; // texts are at most 255 bytes long
         Gram { hash, entry: Entry { print, text, at }.pack() }
