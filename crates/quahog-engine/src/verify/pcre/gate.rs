@@ -152,31 +152,48 @@ fn all_of(node: &Node) -> Option<Vec<Vec<u8>>> {
 }
 
 /// Which triples of bytes a view has, folded, once several expressions were asked
-/// for in it.
+/// for in it, and which of their literals.
 ///
 /// Every expression alone is found about as fast as the triples are; but it is
-/// the same bytes for all.
+/// the same bytes for all, and many ask for the same literals.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     asked: u32,
     /// A bit for each hash of a triple; a power of two of them. Of an earlier view
     /// unless `asked` is above [`FREE`].
     triples: Vec<u64>,
+    /// What was looked for in the view.
+    known: Vec<Known>,
+    /// The literals of these.
+    texts: Vec<u8>,
+}
+
+/// Whether a literal stands in the view; its bytes end here.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    end: usize,
+    stands: bool,
 }
 
 /// So many expressions are let through before the view is read.
 const FREE: u32 = 4;
 /// The fewest and the most words: the latter are 128 KiB.
 const WORDS: [usize; 2] = [1 << 7, 1 << 14];
+/// Literals that are looked for in a view. With more different ones, expressions
+/// are let through that may match nothing.
+const MAX_KNOWN: usize = 64;
 
 impl Gate {
     /// Another view.
     pub(crate) fn clear(&mut self) {
         self.asked = 0;
+        self.known.clear();
+        self.texts.clear();
     }
 
     /// Whether an expression may match in the view: it may where one of each list
-    /// of its literals may stand. Reads the view once, for all expressions.
+    /// of its literals stands. Reads the view once for all expressions, and once for
+    /// each of few literals.
     ///
     /// # Errors
     ///
@@ -196,8 +213,38 @@ impl Gate {
             self.read(view);
             self.asked += 1;
         }
-        let stands = |text: &Vec<u8>| text.windows(3).all(|triple| self.has(triple));
-        Ok(required.lists.iter().all(|list| list.iter().any(stands)))
+        for list in &required.lists {
+            let mut stands = false;
+            for text in list {
+                stands = stands
+                    || text.windows(3).all(|triple| self.has(triple))
+                        && self.stands(text, view, meter)?;
+            }
+            if !stands {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a literal stands in the view, in either case; or may stand there,
+    /// where too many were looked for.
+    fn stands(&mut self, text: &[u8], view: &[u8], meter: &dyn Meter) -> Result<bool, Interrupted> {
+        let mut start = 0;
+        for known in &self.known {
+            if self.texts.get(start..known.end) == Some(text) {
+                return Ok(known.stands);
+            }
+            start = known.end;
+        }
+        if self.known.len() >= MAX_KNOWN {
+            return Ok(true);
+        }
+        meter.tick(view.len() as u64)?;
+        let stands = stands(text, view);
+        self.texts.extend_from_slice(text);
+        self.known.push(Known { end: self.texts.len(), stands });
+        Ok(stands)
     }
 
     fn read(&mut self, view: &[u8]) {
@@ -216,6 +263,23 @@ impl Gate {
         let slot = slot(triple, self.triples.len().ilog2() + 6);
         self.triples.get(slot / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
     }
+}
+
+/// Whether a text in lower case stands in a view, in either case.
+fn stands(text: &[u8], view: &[u8]) -> bool {
+    let finder = memmem::Finder::new(text);
+    if !text.iter().any(u8::is_ascii_lowercase) {
+        return finder.find(view).is_some();
+    }
+    let mut piece = [0; 4_096];
+    let step = piece.len() - MAX_LITERAL;
+    (0..view.len()).step_by(step).any(|from| {
+        let bytes = &view[from..view.len().min(from + piece.len())];
+        let lower = &mut piece[..bytes.len()];
+        lower.copy_from_slice(bytes);
+        lower.make_ascii_lowercase();
+        finder.find(lower).is_some()
+    })
 }
 
 /// Where a triple stands in a table of `1 << bits`.
@@ -262,8 +326,20 @@ mod tests {
     }
 
     #[test]
+    fn a_literal_stands_wherever_it_is() {
+        let mut view = vec![b'-'; 10_000];
+        for at in [0, 1, 4_000, 4_031, 4_032, 4_090, 4_096, 8_063, 9_996] {
+            view[at..at + 4].copy_from_slice(b".eXe");
+            assert!(stands(b".exe", &view), "{at}");
+            assert!(stands(b"-", &view) && !stands(b".exe.", &view));
+            view[at..at + 4].fill(b'-');
+        }
+        assert!(!stands(b".exe", &view) && !stands(b".exe", b""));
+    }
+
+    #[test]
     fn only_what_may_stand_is_let_through() {
-        let view = b"..Your FEDEX parcel: label.SCR..";
+        let view = b"..Your FEDEX parcel: label.SCR..abcAB";
         let mut gate = Gate::default();
         let mut asks = |text: &str| {
             let required = Required::of(text.as_bytes(), Flags::default());
@@ -277,6 +353,13 @@ mod tests {
         assert!(!asks("(DHL|UPS).*[.](exe|scr)"));
         assert!(!asks("FedEx.*[.](exe|pif)"));
         assert!(asks("[0-9]+"));
+        // All triples of these stand there.
+        assert!(asks("Abcab"));
+        let cycles = (6..40).flat_map(|len| [("abc", len), ("bca", len), ("cab", len)]);
+        let absent = cycles.map(|(cycle, len)| cycle.chars().cycle().take(len).collect::<String>());
+        let passed = absent.map(|text| asks(&text)).collect::<Vec<_>>();
+        let known = passed.iter().position(|&passed| passed).expect("too many literals");
+        assert!(passed[known..].iter().all(|&passed| passed) && known > MAX_KNOWN / 2);
         gate.clear();
         let absent = Required::of(b"absent", Flags::default());
         assert!(gate.lets_through(&absent, b"", &Unmetered).unwrap());
