@@ -142,16 +142,31 @@ impl<'c> Expression<'c> {
         })
     }
 
-    /// Evaluates the expression; `count` gives the count of a subsignature.
+    /// Evaluates the expression; `count` gives the count of a subsignature, and is
+    /// not asked for more once those that it gave decide a plain conjunction or a
+    /// plain group.
     ///
     /// `stack` is scratch memory, at most one entry for each step.
     pub fn holds(self, mut count: impl FnMut(u8) -> u64, stack: &mut Vec<Value>) -> bool {
+        // Most are these, and most do not hold.
+        if self.is_conjunction() {
+            return self.plain_ids().all(|id| count(id) > 0);
+        }
+        let mut group = self.plain_group();
         stack.clear();
         for op in self.ops() {
             let value = match op {
                 Op::Push { id, comparison } => {
                     let count = count(id);
                     let truth = comparison.map_or(count > 0, |c| c.holds(count));
+                    if let Some((members, distinct)) = &mut group
+                        && !truth
+                    {
+                        *members &= !(1 << (id & 63));
+                        if members.count_ones() < *distinct {
+                            return false;
+                        }
+                    }
                     if truth {
                         Value { truth, count, ids: 1 << (id & 63) }
                     } else {
@@ -184,6 +199,29 @@ impl<'c> Expression<'c> {
             stack.push(value);
         }
         stack.pop().is_some_and(|value| value.truth)
+    }
+
+    /// Whether all subsignatures must match, and no more is asked.
+    fn is_conjunction(self) -> bool {
+        self.code.first().is_some_and(|&code| code < OP_COMPARE)
+            && self.code.iter().all(|&code| code < OP_COMPARE || code == OP_AND)
+    }
+
+    /// The subsignatures of an expression without comparisons.
+    fn plain_ids(self) -> impl Iterator<Item = u8> {
+        self.code.iter().copied().filter(|&code| code < OP_COMPARE)
+    }
+
+    /// The members of one group of plain alternatives, a bit each, if that is all,
+    /// and how many different ones must match.
+    fn plain_group(self) -> Option<(u64, u32)> {
+        let end = self.code.iter().position(|&code| code == OP_GROUP)?;
+        let (members, group) = self.code.split_at(end);
+        let mut group = Expression { code: group }.ops();
+        let (Op::Group { distinct, .. }, None) = (group.next()?, group.next()) else { return None };
+        let plain = members.iter().all(|&code| code < OP_COMPARE || code == OP_OR);
+        let ids = Expression { code: members }.plain_ids();
+        plain.then(|| (ids.fold(0, |members, id| members | 1 << (id & 63)), distinct))
     }
 
     /// Compiles the text of an expression and appends it to `out`; gives the
@@ -422,6 +460,28 @@ mod tests {
         assert!(holds("(0&1)=0", &[0, 5]));
         assert!(holds("(0|1)<3", &[0, 0]));
         assert!(!holds("(0|1)<3,2", &[0, 0]));
+    }
+
+    #[test]
+    fn no_more_is_asked_for_than_decides() {
+        let asked = |text: &str, counts: &[u64]| {
+            let code = compile(text).unwrap();
+            let mut asked = Vec::new();
+            let count = |id: u8| {
+                asked.push(id);
+                counts[usize::from(id)]
+            };
+            let holds = Expression::new(&code).holds(count, &mut Vec::new());
+            (holds, asked)
+        };
+        assert_eq!(asked("0&1&2", &[1, 0, 1]), (false, vec![2, 1]));
+        assert_eq!(asked("0&1&2", &[1, 1, 1]), (true, vec![2, 1, 0]));
+        assert_eq!(asked("(0&1)", &[1, 0]), (false, vec![1]));
+        assert_eq!(asked("(0|1|2|3)>0,3", &[1, 0, 1, 0]), (false, vec![3, 2, 1]));
+        assert_eq!(asked("(0|1|2)>0,2", &[1, 0, 1]), (true, vec![2, 1, 0]));
+        assert_eq!(asked("(0|1|1|1|2)>0,2", &[1, 0, 1]), (true, vec![2, 1, 1, 1, 0]));
+        assert_eq!(asked("(0|1|2)=0", &[0, 0, 0]), (true, vec![2, 1, 0]));
+        assert_eq!(asked("0|1|2", &[0, 0, 1]), (true, vec![2, 1, 0]));
     }
 
     #[test]
