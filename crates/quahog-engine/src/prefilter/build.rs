@@ -484,8 +484,8 @@ fn few(grams: impl Iterator<Item = [u8; 4]>) -> (Table<u32>, Table<u8>) {
         }
         _ => Table::default(),
     };
-    // Each gram has two words, and each word is of grams that begin or end alike.
-    (filter(4 * grams.len(), slots), screen)
+    // A bit is all that a gram has in each of its two words, so these are many.
+    (filter(16 * grams.len(), slots), screen)
 }
 
 /// The filter of some grams and their table.

@@ -136,12 +136,12 @@ pub(super) fn slot(hash: u32, bits: u32) -> Slot {
 ///
 /// The word is that of the three bytes which the gram shares with the gram beside
 /// it, behind an even place and before an odd one: one look at the filter tells
-/// of both. The bits are those of the gram, counted from the upper end.
+/// of both. The bit is that of the fourth byte, counted from the upper end.
 pub(super) fn slots_of_few(gram: [u8; 4], bits: u32) -> [Slot; 2] {
+    let [a, .., d] = gram;
     let gram = u32::from_le_bytes(gram) | FOLD;
-    let product = gram.wrapping_mul(FACTORS[0]);
-    let mask = 1 << (31 - (product >> 27)) | 1 << (31 - (product << 5 >> 27));
-    [gram >> 8, gram << 8 >> 8].map(|shared| (word(shared.wrapping_mul(FACTORS[1]), bits), mask))
+    [(gram >> 8, a), (gram << 8 >> 8, d)]
+        .map(|(shared, own)| (word(shared.wrapping_mul(FACTORS[1]), bits), 1 << (31 - (own & 31))))
 }
 
 /// The upper bits of a hash, as many as tell the words of a filter apart.

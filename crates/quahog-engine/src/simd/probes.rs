@@ -6,12 +6,12 @@ use std::arch::x86_64::{
     _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256,
     _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256,
     _mm256_set_m128i, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srl_epi32, _mm256_srli_epi16,
-    _mm256_srli_epi32, _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_epi32, _mm512_and_si512,
+    _mm256_shuffle_epi8, _mm256_sllv_epi32, _mm256_srl_epi32, _mm256_srli_epi16, _mm256_srli_epi32,
+    _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_epi32, _mm512_and_si512,
     _mm512_broadcast_i32x4, _mm512_castsi128_si512, _mm512_cmpeq_epi32_mask,
     _mm512_i32gather_epi32, _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mask_blend_epi16,
     _mm512_movepi16_mask, _mm512_mullo_epi32, _mm512_or_si512, _mm512_set1_epi32,
-    _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srl_epi32, _mm512_srli_epi32,
+    _mm512_shuffle_epi8, _mm512_sllv_epi32, _mm512_srl_epi32, _mm512_srli_epi32,
     _mm512_storeu_si512, _mm512_xor_si512,
 };
 use std::ops::Range;
@@ -273,7 +273,7 @@ fn few_avx512(
     out: &mut Vec<Candidate>,
 ) -> Range<usize> {
     let fold = _mm512_set1_epi32(FOLD as i32);
-    let [own, shared] = FACTORS.map(|factor| _mm512_set1_epi32(factor as i32));
+    let (shared, five) = (_mm512_set1_epi32(FACTORS[1] as i32), _mm512_set1_epi32(31));
     let count = _mm_cvtsi32_si128(32 - filter.bits as i32); // at most 20 bits
     // SAFETY: both have 16 bytes.
     let orders =
@@ -301,12 +301,9 @@ fn few_avx512(
         // SAFETY: each lane of `word` is below `1 << bits`, which is the number
         // of words of the filter, and the scale is the size of a word.
         let word = unsafe { _mm512_i32gather_epi32::<4>(word, filter.words.as_ptr().cast()) };
-        let [even, odd] = grams.map(|gram| {
-            let product = _mm512_mullo_epi32(gram, own);
-            let first = _mm512_sllv_epi32(word, _mm512_srli_epi32::<27>(product));
-            let second = _mm512_srli_epi32::<27>(_mm512_slli_epi32::<5>(product));
-            _mm512_and_si512(first, _mm512_sllv_epi32(word, second))
-        });
+        let counts = [grams[0], _mm512_srli_epi32::<24>(grams[1])];
+        let [even, odd] =
+            counts.map(|count| _mm512_sllv_epi32(word, _mm512_and_si512(count, five)));
         // What was found at even places moves into the lower half of each lane.
         let halves = _mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_srli_epi32::<16>(even), odd);
         let places = _mm512_movepi16_mask(halves);
@@ -423,7 +420,7 @@ fn few_avx2(
     out: &mut Vec<Candidate>,
 ) -> Range<usize> {
     let fold = _mm256_set1_epi32(FOLD as i32);
-    let [own, shared] = FACTORS.map(|factor| _mm256_set1_epi32(factor as i32));
+    let (shared, five) = (_mm256_set1_epi32(FACTORS[1] as i32), _mm256_set1_epi32(31));
     let count = _mm_cvtsi32_si128(32 - filter.bits as i32); // at most 20 bits
     // SAFETY: both have 16 bytes.
     let orders = unsafe {
@@ -449,12 +446,9 @@ fn few_avx2(
         // SAFETY: each lane of `word` is below `1 << bits`, which is the number
         // of words of the filter, and the scale is the size of a word.
         let word = unsafe { _mm256_i32gather_epi32::<4>(filter.words.as_ptr().cast(), word) };
-        let [even, odd] = grams.map(|gram| {
-            let product = _mm256_mullo_epi32(gram, own);
-            let first = _mm256_sllv_epi32(word, _mm256_srli_epi32::<27>(product));
-            let second = _mm256_srli_epi32::<27>(_mm256_slli_epi32::<5>(product));
-            _mm256_and_si256(first, _mm256_sllv_epi32(word, second))
-        });
+        let counts = [grams[0], _mm256_srli_epi32::<24>(grams[1])];
+        let [even, odd] =
+            counts.map(|count| _mm256_sllv_epi32(word, _mm256_and_si256(count, five)));
         // What was found at even places moves into the lower half of each lane.
         let halves = _mm256_blend_epi16::<0xaa>(_mm256_srli_epi32::<16>(even), odd);
         let places = _mm256_movemask_epi8(halves) as u32 & 0xaaaa_aaaa; // the upper bit of each half
