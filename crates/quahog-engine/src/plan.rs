@@ -26,7 +26,8 @@ pub(crate) struct Needle<'s> {
     pub(crate) anchor: Option<u32>,
     /// Where in the signature it stands, if what stands around it can be checked.
     pub(crate) place: Option<Place>,
-    /// What is known of the bytes around it, once it is chosen.
+    /// What is known of the bytes around it, once it is chosen; if it has no place, of
+    /// the start of the buffer.
     pub(crate) near: Near,
     /// Where its rarest grams are, once it is chosen.
     pub(crate) rarest: Rarest,
@@ -61,7 +62,7 @@ impl<'s> Needle<'s> {
     /// The needle, once it is chosen; of this pattern, if of any.
     fn chosen(self, pattern: Option<Pattern<'_>>) -> Needle<'s> {
         let around = pattern.zip(self.place);
-        let near = around.map_or_else(Near::default, |(pattern, place)| {
+        let near = around.map_or(self.near, |(pattern, place)| {
             Near::of(pattern, (usize::from(place.part), place.before), &self.text)
         });
         Needle { near, rarest: rare_places(&self.text), ..self }
@@ -320,7 +321,8 @@ impl<'s> Triggers<'s> {
                         cover.map(|cover| self.covered(&cover).cloned().collect());
                     // What must stand in the expression itself, which is all there
                     // is if its trigger can hold without any match.
-                    let needle = |text| Trigger::needle(Needle::anywhere(text));
+                    let near = asked.as_deref().map_or(Near::default(), start_of);
+                    let needle = |text| Trigger::needle(Needle { near, ..Needle::anywhere(text) });
                     let own = pcre::Required::of(pcre.text, pcre.flags).cheapest();
                     let own = own.map(|texts| texts.into_iter().map(needle).collect::<Vec<_>>());
                     let sum = |list: &[Trigger<'_>]| list.iter().map(|t| t.cost).sum::<f64>();
@@ -361,6 +363,22 @@ impl<'s> Triggers<'s> {
         let members = (0..self.places.len()).filter(|id| cover.has(*id));
         members.flat_map(|id| self.of_one(id).unwrap_or_default())
     }
+}
+
+/// How every buffer begins in which one of these triggers is; nothing is told if
+/// one may be anywhere.
+fn start_of(triggers: &[Trigger<'_>]) -> Near {
+    let anchored = |trigger: &'_ Trigger<'_>| match &trigger.mark {
+        Mark::Needle(needle, _) => needle.anchor.is_some(),
+        Mark::Picture(_) => false,
+    };
+    if !triggers.iter().all(anchored) {
+        return Near::default();
+    }
+    Near::at_start(triggers.iter().filter_map(|trigger| match &trigger.mark {
+        Mark::Needle(needle, _) => Some((needle.anchor?, &needle.text[..], needle.nocase)),
+        Mark::Picture(_) => None,
+    }))
 }
 
 /// The cheapest set of subsignatures one of which has a match whenever the

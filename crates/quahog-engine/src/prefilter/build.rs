@@ -356,8 +356,9 @@ impl Runs {
             });
             let mut users: Vec<_> = users.collect();
             // Stable: otherwise they stay in the order of their signatures.
-            users.sort_by_key(|&(around, _)| around);
-            users.chunk_by(|(a, _), (b, _)| a == b).for_each(|alike| self.run(alike));
+            let key = |&(around, user): &(_, Use<'_>)| (around, user.needle.near);
+            users.sort_by_key(key);
+            users.chunk_by(|a, b| key(a) == key(b)).for_each(|alike| self.run(alike));
         }
         self.counts.push((self.runs.len() - n_runs) as u32);
     }
@@ -366,7 +367,8 @@ impl Runs {
     fn run(&mut self, alike: &[(Option<Surroundings<'_>>, Use<'_>)]) {
         let Some((_, Use { needle, .. })) = alike.first() else { return };
         // A text that was cut has other neighbours.
-        let near = if needle.text.len() <= MAX_TEXT { needle.near } else { Near::default() };
+        let is_whole = needle.text.len() <= MAX_TEXT || needle.place.is_none();
+        let near = if is_whole { needle.near } else { Near::default() };
         // There are fewer than 2^32 needles, which the caller saw.
         let first = self.users.len() as u32;
         let everywhere = alike.iter().all(|(_, of)| of.everywhere);

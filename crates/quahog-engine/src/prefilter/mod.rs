@@ -708,7 +708,7 @@ impl<'p> Search<'p, '_, '_> {
             let Some(&run) = runs.get(at_run) else { return };
             self.work += 4;
             let run = Run::unpack(run);
-            if run.near.allows(self.haystack, at, len) {
+            if run.allows(self.haystack, at, len) {
                 let end = runs.get(at_run + 1).map_or(u32::MAX, |&next| Run::unpack(next).first);
                 let end = prefilter.users.len().min(end as usize);
                 let users = prefilter.users.get(run.first as usize..end).unwrap_or_default();

@@ -111,6 +111,8 @@ pub(super) struct Run {
     pub(super) first: u32,
     /// That of the first one.
     pub(super) place: Option<Place>,
+    /// What all of them know of the bytes around the literal, or of the start of the
+    /// buffer.
     pub(super) near: Near,
     /// Whether all of them apply to every layer that they are looked for in.
     pub(super) everywhere: bool,
@@ -144,10 +146,22 @@ impl Run {
         let (place, everywhere) = ((which & 1 == 1).then_some(place), which >> 2 & 1 == 1);
         Run { first, place, near, everywhere }
     }
+
+    /// Whether the literal of `len` bytes at `at` may stand in a match.
+    pub(super) fn allows(&self, haystack: &[u8], at: usize, len: usize) -> bool {
+        let Near { before, after } = self.near;
+        if self.place.is_none() {
+            return before.allows(haystack.first_chunk());
+        }
+        let bytes_before = at.checked_sub(4).and_then(|from| haystack.get(from..at)?.first_chunk());
+        let bytes_after = haystack.get(at + len..).and_then(|rest| rest.first_chunk());
+        before.allows(bytes_before) && after.allows(bytes_after)
+    }
 }
 
-/// What is known of the four bytes before a literal and of the four behind it: a
-/// look at them that costs next to nothing.
+/// What is known of the four bytes before a literal and of the four behind it, a
+/// look at which costs next to nothing. Of a literal whose place in its signature
+/// is not told, the first ones are those at the start of the buffer.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Near {
     before: Four,
@@ -167,6 +181,12 @@ impl Four {
         let value = bytes.map(|(byte, bits)| byte & bits);
         let mask = bytes.map(|(_, bits)| bits);
         Four { value: u32::from_le_bytes(value), mask: u32::from_le_bytes(mask) }
+    }
+
+    /// What both say.
+    fn common(self, other: Four) -> Four {
+        let mask = self.mask & other.mask & !(self.value ^ other.value);
+        Four { value: self.value & mask, mask }
     }
 
     fn allows(self, bytes: Option<&[u8; 4]>) -> bool {
@@ -215,11 +235,21 @@ impl Near {
         Near::default()
     }
 
-    /// Whether the literal of `len` bytes at `at` may stand in a match.
-    pub(super) fn allows(self, haystack: &[u8], at: usize, len: usize) -> bool {
-        let before = at.checked_sub(4).and_then(|from| haystack.get(from..at)?.first_chunk());
-        let after = haystack.get(at + len..).and_then(|rest| rest.first_chunk());
-        self.before.allows(before) && self.after.allows(after)
+    /// How a buffer begins in which one of these literals stands at its place; for
+    /// each whether its case does not matter.
+    pub(crate) fn at_start<'t>(literals: impl Iterator<Item = (u32, &'t [u8], bool)>) -> Near {
+        let four = |(at, text, nocase): (u32, &[u8], bool)| {
+            let mut bytes = [(0, 0); 4];
+            for (place, &byte) in (at as usize..).zip(text) {
+                let letter = nocase && byte.is_ascii_alphabetic();
+                if let Some(known) = bytes.get_mut(place) {
+                    *known = (byte, if letter { !0x20 } else { 0xff });
+                }
+            }
+            Four::of(bytes)
+        };
+        let before = literals.map(four).reduce(Four::common).unwrap_or_default();
+        Near { before, after: Four::default() }
     }
 }
 
@@ -277,7 +307,9 @@ mod tests {
             before = (before.0 + min as u32, before.1 + max as u32);
         }
         let at = memchr::memmem::find(haystack, b"xyz").unwrap();
-        Near::of(Pattern::new(&code), (0, before), b"xyz").allows(haystack, at, 3)
+        let near = Near::of(Pattern::new(&code), (0, before), b"xyz");
+        let place = Place { subsignature: 0, second: false, part: 0, before };
+        Run { first: 0, place: Some(place), near, everywhere: true }.allows(haystack, at, 3)
     }
 
     #[test]
@@ -295,6 +327,24 @@ mod tests {
         assert!(exact("(6161|62)78797a{1-3}6364", b"....xyz...."));
         assert!(exact("6162??78797a??63", b".xyz..."));
         assert!(exact("6162??78797a??63", b"ab.xyz."));
+    }
+
+    #[test]
+    fn the_start_of_the_buffer_rules_a_literal_out() {
+        let allows = |literals: &[(u32, &'static [u8], bool)], haystack: &[u8]| {
+            let near = Near::at_start(literals.iter().copied());
+            Run { first: 0, place: None, near, everywhere: true }.allows(haystack, 20, 4)
+        };
+        assert!(allows(&[(0, b"PK", false)], b"PK\x03\x04"));
+        assert!(!allows(&[(0, b"PK", false)], b"pk\x03\x04"));
+        assert!(allows(&[(0, b"pk", true)], b"PK\x03\x04"));
+        assert!(!allows(&[(2, b"PK..", false)], b"PK\x03\x04"));
+        assert!(allows(&[(2, b"PK..", false)], b"..PK"));
+        assert!(allows(&[(0, b"PK", false), (0, b"MZ", false)], b"MZ.."));
+        assert!(!allows(&[(0, b"PK", false), (0, b"MZ", false)], b"<!DO"));
+        assert!(allows(&[(4, b"PK", false)], b"MZ.."), "not in the first four bytes");
+        assert!(allows(&[(0, b"PK", false)], b"MZ"), "others look at so short a buffer");
+        assert!(allows(&[], b"MZ.."));
     }
 
     #[test]
