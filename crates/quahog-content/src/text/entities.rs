@@ -5,6 +5,15 @@
 
 /// The character that `name` stands for; names are case-sensitive.
 pub(super) fn named(name: &[u8]) -> Option<u16> {
+    // PERF: most references are these.
+    match name {
+        b"lt" => return Some(0x3c),
+        b"gt" => return Some(0x3e),
+        b"amp" => return Some(0x26),
+        b"quot" => return Some(0x22),
+        b"nbsp" => return Some(0xa0),
+        _ => {}
+    }
     let at = NAMED.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok()?;
     NAMED.get(at).map(|&(_, code)| code)
 }
@@ -147,3 +156,17 @@ static NAMED: &[(&str, u16)] = &[
     ("yucy", 0x44e), ("yuml", 0xff), ("zcy", 0x437), ("zeta", 0x3b6), ("zhcy", 0x436),
     ("zwj", 0x200d), ("zwnj", 0x200c),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found() {
+        assert!(NAMED.is_sorted_by_key(|(name, _)| name));
+        for &(name, code) in NAMED {
+            assert_eq!(named(name.as_bytes()), Some(code), "{name}");
+        }
+        assert_eq!(named(b"LT"), None);
+    }
+}

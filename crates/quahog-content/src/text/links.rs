@@ -137,7 +137,10 @@ impl<'h> Reader<'h, '_> {
             // Of an attribute that stands twice the first counts.
             if address.is_empty() && wanted.iter().any(|w| attribute.eq_ignore_ascii_case(w)) {
                 resolve(value, &mut address);
-            } else if title.is_empty() && attribute.eq_ignore_ascii_case(b"title") {
+            } else if matches!(kind, Tag::Anchor)
+                && title.is_empty()
+                && attribute.eq_ignore_ascii_case(b"title")
+            {
                 resolve(value, &mut title);
             }
         }
@@ -255,8 +258,13 @@ const TAGS: &[(&[u8], Tag)] = &[
 fn resolve(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
-        if out.len() >= MAX_KEPT {
-            return;
+        let Some(room) = MAX_KEPT.checked_sub(out.len()).filter(|room| *room > 0) else { return };
+        let plain = rest.iter().take(room).take_while(|byte| is_plain(**byte)).count();
+        if plain > 0 {
+            let (run, after) = rest.split_at(plain);
+            out.extend_from_slice(run);
+            rest = after;
+            continue;
         }
         rest = after;
         if byte != b'&' {
@@ -291,6 +299,11 @@ fn character(name: &[u8]) -> Option<char> {
     // `from_str_radix` takes a sign, which a reference has not.
     let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
     plain.then(|| u32::from_str_radix(digits, radix).ok())?.and_then(char::from_u32)
+}
+
+/// Whether a byte stands for itself, wherever it is.
+fn is_plain(byte: u8) -> bool {
+    !matches!(byte, b'&' | 0) && !byte.is_ascii_whitespace()
 }
 
 fn keep(out: &mut Vec<u8>, byte: u8) {

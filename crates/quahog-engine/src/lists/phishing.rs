@@ -84,7 +84,7 @@ pub(crate) fn check(
     if let Some(alert) = listed_url(lists, real, meter)? {
         return Ok(Some(alert));
     }
-    if real == shown || shown.is_empty() {
+    if real == shown || shown.is_empty() || is_no_address(shown) {
         return Ok(None);
     }
     let shown = clean_shown(shown);
@@ -169,6 +169,14 @@ fn is_address(real: &[u8]) -> bool {
 /// The rest of an address that begins with `scheme` and `://`.
 fn after_scheme<'t>(text: &'t [u8], scheme: &[u8]) -> Option<&'t [u8]> {
     text.strip_prefix(scheme)?.strip_prefix(b"://")
+}
+
+/// Whether a text is no address for want of the signs of one, whatever is dropped
+/// from it and undone in it.
+fn is_no_address(text: &[u8]) -> bool {
+    // PERF: the text of most links is words.
+    let has = |signs: &[u8]| text.iter().any(|byte| signs.contains(&(byte & 0x7f)));
+    !has(b".%") && !(has(b":") && has(b"/\\"))
 }
 
 /// Whether a text looks like an address: a host with a known top-level domain,
@@ -447,6 +455,19 @@ mod tests {
         let lists = PhishingLists::new(set.phishing()).unwrap();
         let link = Link { real: real.as_bytes(), shown: shown.as_bytes(), kind: LinkKind::Text };
         check(&[&lists], &link, LinkOptions::default(), &Unmetered).unwrap()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_has_no_sign_of_an_address_is_none(
+            shown in r"(https?|mailto|www|[a-z]{1,3}|&lt|\x{ae}|\x{ba}|[:/%.\\ \x{0}a-d0-9]){1,12}",
+        ) {
+            let mut shown = shown.into_bytes();
+            // Bytes above seven bits, too.
+            shown.iter_mut().filter(|byte| **byte == b'd').for_each(|byte| *byte = b'.' | 0x80);
+            let clean: Vec<u8> = clean_shown(&shown).into_iter().filter(|b| *b != b' ').collect();
+            proptest::prop_assert!(!(is_no_address(&shown) && looks_like_address(&clean)));
+        }
     }
 
     #[test]
