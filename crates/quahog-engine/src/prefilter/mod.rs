@@ -17,17 +17,16 @@
 //!    long ones the same eleven bytes in and around it, so that data made of what
 //!    many needles share does not lead to all of them.
 //! 3. *text*: the whole literal, exactly or without case.
-//! 4. *check*: four bytes on each side, as far as the pattern knows them, then the
-//!    caller's look at the elements around the literal, once for all signatures
-//!    in which these are the same. What failed here [`MAX_FAILS`]
-//!    times in a buffer is taken for good, so data made of one needle costs no
-//!    more than a bounded number of checks.
+//! 4. *check*: four bytes on each side, as far as the pattern knows them, or the
+//!    first four of the buffer, then the caller's look at the elements around the
+//!    literal, once for all signatures in which these are the same. What failed here
+//!    [`MAX_FAILS`] times in a buffer is taken for good, so data made of one needle
+//!    costs no more than a bounded number of checks.
 //!
 //! Needles of two and three bytes are found by the halves of their bytes and a
-//! table of pairs, and those that
-//! may stand at one place only by looking there. What is sized
-//! by the number of signatures lives as long as the scratch memory, and a scan
-//! touches only the entries of what it meets.
+//! table of pairs, and those that may stand at one place only by looking there.
+//! What is sized by the number of signatures lives as long as the scratch memory,
+//! and a scan touches only the entries of what it meets.
 
 mod anchored;
 mod build;
