@@ -174,7 +174,7 @@ impl<'a> Layer<'a> {
         if !own.md5 || self.md5.get().is_some() {
             return;
         }
-        let around = self.chain().skip(1);
+        let around = || self.chain().skip(1);
         let Digests { md5, sha256 } =
             beside(self.running.get(), self.bytes, own.sha256, around, &wanted);
         // What is set already is the same.
@@ -191,7 +191,7 @@ impl<'a> Layer<'a> {
         bytes: &[u8],
         wanted: impl Fn(&Layer<'_>) -> Wanted,
     ) -> [u8; 16] {
-        beside(Running::default(), bytes, false, self.chain(), &wanted).md5
+        beside(Running::default(), bytes, false, || self.chain(), &wanted).md5
     }
 
     /// A digest of its bytes.
@@ -209,24 +209,23 @@ impl<'a> Layer<'a> {
 }
 
 /// Finishes the digests of some bytes, and takes those of layers that will be asked
-/// for theirs along.
-fn beside<'l>(
+/// for theirs along: first of that which has most bytes left, so that when its own
+/// turn comes there are still others to go beside it.
+fn beside<'l, L: Iterator<Item = &'l Layer<'l>>>(
     mut running: Running,
     bytes: &[u8],
     sha256: bool,
-    layers: impl Iterator<Item = &'l Layer<'l>>,
+    layers: impl Fn() -> L,
     wanted: &impl Fn(&Layer<'_>) -> Wanted,
 ) -> Digests {
-    for layer in layers.filter(|layer| !layer.is_view && layer.md5.get().is_none()) {
-        if running.is_at_end(bytes) {
-            break;
-        }
-        let others = wanted(layer);
-        if others.md5 {
-            let mut other = layer.running.get();
-            running.beside(bytes, &mut other, layer.bytes, sha256 || others.sha256);
-            layer.running.set(other);
-        }
+    while !running.is_at_end(bytes) {
+        let open = layers().filter(|layer| !layer.is_view && layer.md5.get().is_none());
+        let open = open.map(|layer| (layer.running.get().n_left(layer.bytes), layer));
+        let open = open.filter(|&(n_left, layer)| n_left > 0 && wanted(layer).md5);
+        let Some((_, layer)) = open.max_by_key(|&(n_left, _)| n_left) else { break };
+        let mut other = layer.running.get();
+        running.beside(bytes, &mut other, layer.bytes, sha256 || wanted(layer).sha256);
+        layer.running.set(other);
     }
     running.finish(bytes, sha256)
 }

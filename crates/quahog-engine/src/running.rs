@@ -57,9 +57,14 @@ impl Running {
         bytes.get(self.taken..).unwrap_or_default().as_chunks().0
     }
 
+    /// How many whole blocks of the buffer are left.
+    pub(crate) fn n_left(self, bytes: &[u8]) -> usize {
+        self.left(bytes).len()
+    }
+
     /// Whether the buffer has no whole block left.
     pub(crate) fn is_at_end(self, bytes: &[u8]) -> bool {
-        self.left(bytes).is_empty()
+        self.n_left(bytes) == 0
     }
 
     /// Takes in blocks of two buffers, until one has none left; SHA-256 only if it
