@@ -210,7 +210,7 @@ fn groups(
     let planning = Steps::begin(tell, Stage::Planning, (n_bodies + n_logicals) as u64);
     let plan = |index: usize| {
         pace::point();
-        if index % AT_ONCE == 0 {
+        if index.is_multiple_of(AT_ONCE) {
             planning.add(AT_ONCE.min(n_bodies + n_logicals - index) as u64);
         }
         let planned = match index.checked_sub(n_bodies) {

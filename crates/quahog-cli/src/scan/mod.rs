@@ -126,12 +126,12 @@ impl Run<'_> {
         let settings = self.options.settings();
         let threads = rayon::current_num_threads();
         if threads == 1 {
-            let mut scanner = live.scanner_with(settings);
+            let (mut scanner, mut bytes) = (live.scanner_with(settings), Vec::new());
             for met in paths.by_ref() {
                 if let Met::File(name) = &met {
                     self.announce(name)?;
                 }
-                let outcome = look(met, &mut scanner);
+                let outcome = look(met, &mut scanner, &mut bytes);
                 self.tell(&outcome)?;
             }
             return Ok(paths.directories());
@@ -223,27 +223,31 @@ impl Run<'_> {
     }
 }
 
-/// One scanner for each thread that wants one.
+/// One scanner for each thread that wants one, and memory for what it reads.
 struct Scanners<'l> {
     live: &'l Live,
     settings: Settings,
-    idle: Mutex<Vec<Scanner>>,
+    idle: Mutex<Vec<(Scanner, Vec<u8>)>>,
 }
+
+/// Memory that is kept for the next file.
+const MAX_KEPT: usize = 16 << 20;
 
 impl Scanners<'_> {
     fn look(&self, met: Met) -> Outcome {
         // The list is whole even if a thread that held it panicked.
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = idle().pop();
-        let mut scanner = taken.unwrap_or_else(|| self.live.scanner_with(self.settings.clone()));
-        let outcome = look(met, &mut scanner);
-        idle().push(scanner);
+        let new = || (self.live.scanner_with(self.settings.clone()), Vec::new());
+        let (mut scanner, mut bytes) = taken.unwrap_or_else(new);
+        let outcome = look(met, &mut scanner, &mut bytes);
+        idle().push((scanner, bytes));
         outcome
     }
 }
 
-/// Reads a file and looks at it.
-fn look(met: Met, scanner: &mut Scanner) -> Outcome {
+/// Reads a file into `bytes` and looks at it.
+fn look(met: Met, scanner: &mut Scanner, bytes: &mut Vec<u8>) -> Outcome {
     let name = match met {
         Met::File(name) => name,
         Met::Passed(name, why) => return Outcome { name, what: What::Passed(why) },
@@ -251,25 +255,21 @@ fn look(met: Met, scanner: &mut Scanner) -> Outcome {
     };
     // One byte more than is looked at, so that the report knows of the rest.
     let most = scanner.settings().limits.part_bytes.saturating_add(1);
-    let bytes = match &name {
-        Name::Path(path) => files::read(path, most),
-        Name::Stdin => stdin(most),
+    let read = match &name {
+        Name::Path(path) => files::read_into(path, most, bytes),
+        Name::Stdin => io::stdin().lock().take(most).read_to_end(bytes).map(drop),
     };
-    let what = match bytes {
-        Ok(bytes) if bytes.is_empty() && name != Name::Stdin => What::Empty,
-        Ok(bytes) => {
-            let report = scanner.scan(&bytes);
+    let what = match read {
+        Ok(()) if bytes.is_empty() && name != Name::Stdin => What::Empty,
+        Ok(()) => {
+            let report = scanner.scan(bytes);
             What::Scanned(report, bytes.len() as u64)
         }
         Err(error) => What::Failed(reason(&error)),
     };
+    bytes.clear();
+    bytes.shrink_to(MAX_KEPT);
     Outcome { name, what }
-}
-
-fn stdin(most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::stdin().lock().take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Paths for each thread that are looked at before lines come out.

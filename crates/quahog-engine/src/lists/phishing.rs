@@ -176,7 +176,7 @@ fn after_scheme<'t>(text: &'t [u8], scheme: &[u8]) -> Option<&'t [u8]> {
 fn is_no_address(text: &[u8]) -> bool {
     // PERF: the text of most links is words.
     let has = |signs: &[u8]| text.iter().any(|byte| signs.contains(&(byte & 0x7f)));
-    !has(b".%") && !(has(b":") && has(b"/\\"))
+    !(has(b".%") || has(b":") && has(b"/\\"))
 }
 
 /// Whether a text looks like an address: a host with a known top-level domain,

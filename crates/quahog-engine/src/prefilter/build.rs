@@ -398,7 +398,10 @@ impl Crowd {
     /// For about so many texts.
     fn new(texts: usize) -> Crowd {
         let bits = texts.saturating_mul(8).next_power_of_two().ilog2().clamp(12, 20);
-        // Written to before it is read: pages that are read first are mapped twice.
+        #[expect(
+            clippy::slow_vector_initialization,
+            reason = "written to before it is read: pages that are read first are mapped twice"
+        )]
         let mut counts = Vec::with_capacity(1 << bits);
         counts.resize(1 << bits, 0);
         Crowd { counts, bits }
