@@ -10,9 +10,9 @@ use std::arch::x86_64::{
     _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_epi32, _mm512_and_si512,
     _mm512_broadcast_i32x4, _mm512_castsi128_si512, _mm512_cmpeq_epi32_mask,
     _mm512_i32gather_epi32, _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mask_blend_epi16,
-    _mm512_movepi16_mask, _mm512_mullo_epi32, _mm512_or_si512, _mm512_set1_epi32,
-    _mm512_shuffle_epi8, _mm512_sllv_epi32, _mm512_srl_epi32, _mm512_srli_epi32,
-    _mm512_storeu_si512, _mm512_xor_si512,
+    _mm512_movepi16_mask, _mm512_mullo_epi32, _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_shuffle_epi8, _mm512_sllv_epi32, _mm512_srl_epi32, _mm512_srli_epi16, _mm512_srli_epi32,
+    _mm512_storeu_si512, _mm512_test_epi8_mask, _mm512_xor_si512,
 };
 use std::ops::Range;
 
@@ -100,7 +100,6 @@ impl Vectors {
     }
 
     /// Finds the places whose halves are known, and gives the range that is left.
-    /// With AVX-512, too, this is done by AVX2.
     pub(crate) fn screen<const N: usize>(
         self,
         known: &Halves<N>,
@@ -108,9 +107,12 @@ impl Vectors {
         range: Range<usize>,
         found: &mut impl FnMut(usize, [u8; N]),
     ) -> Range<usize> {
-        // SAFETY: `self` is proof that the CPU has AVX2, without which it has no
-        // AVX-512.
-        unsafe { screen_avx2(known, haystack, range, found) }
+        match self {
+            // SAFETY: `self` is proof that the CPU has AVX2.
+            Vectors::Avx2(_) => unsafe { screen_avx2(known, haystack, range, found) },
+            // SAFETY: `self` is proof that the CPU has AVX-512 F and BW.
+            Vectors::Avx512(_) => unsafe { screen_avx512(known, haystack, range, found) },
+        }
     }
 }
 
@@ -456,6 +458,48 @@ fn few_avx2(
             push_few(out, places, 2, window, at);
         }
         at += 16;
+    }
+    at..range.end
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn screen_avx512<const N: usize>(
+    known: &Halves<N>,
+    haystack: &[u8],
+    range: Range<usize>,
+    found: &mut impl FnMut(usize, [u8; N]),
+) -> Range<usize> {
+    let tables = known.each_ref().map(|tables| {
+        tables.each_ref().map(|table| {
+            // SAFETY: `table` has 16 bytes.
+            _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
+        })
+    });
+    let (fold, half) = (_mm512_set1_epi8(FOLD as i8), _mm512_set1_epi8(15));
+    let mut at = range.start;
+    while at + 64 <= range.end
+        && let Some(window) = haystack.get(at..at + 63 + N)
+    {
+        let mut classes = _mm512_set1_epi8(-1);
+        for (number, [low, high]) in tables.into_iter().enumerate() {
+            // SAFETY: `number` is below `N`, so 64 bytes are readable from there in the
+            // 63 and `N` bytes; `loadu` needs no alignment.
+            let bytes = unsafe { _mm512_loadu_si512(window.as_ptr().add(number).cast()) };
+            let bytes = _mm512_or_si512(bytes, fold);
+            let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), half);
+            let low = _mm512_shuffle_epi8(low, _mm512_and_si512(bytes, half));
+            let high = _mm512_shuffle_epi8(high, upper);
+            classes = _mm512_and_si512(classes, _mm512_and_si512(low, high));
+        }
+        let mut places = _mm512_test_epi8_mask(classes, classes);
+        while places != 0 {
+            let place = places.trailing_zeros() as usize;
+            places &= places - 1;
+            if let Some(&gram) = window.get(place..).and_then(|rest| rest.first_chunk()) {
+                found(at + place, gram);
+            }
+        }
+        at += 64;
     }
     at..range.end
 }
