@@ -2,22 +2,22 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_add_epi32,
-    _mm256_and_si256, _mm256_blend_epi16, _mm256_broadcastsi128_si256, _mm256_castsi256_ps,
-    _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256,
+    _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi16, _mm256_broadcastsi128_si256,
+    _mm256_castsi256_ps, _mm256_cmpeq_epi8, _mm256_i32gather_epi32, _mm256_loadu_si256,
     _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256,
     _mm256_set_m128i, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256,
     _mm256_shuffle_epi8, _mm256_sllv_epi32, _mm256_srl_epi32, _mm256_srli_epi16, _mm256_srli_epi32,
-    _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_epi32, _mm512_and_si512,
-    _mm512_broadcast_i32x4, _mm512_castsi128_si512, _mm512_cmpeq_epi32_mask,
-    _mm512_i32gather_epi32, _mm512_inserti32x4, _mm512_loadu_si512, _mm512_mask_blend_epi16,
-    _mm512_movepi16_mask, _mm512_mullo_epi32, _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_shuffle_epi8, _mm512_sllv_epi32, _mm512_srl_epi32, _mm512_srli_epi16, _mm512_srli_epi32,
-    _mm512_storeu_si512, _mm512_test_epi8_mask, _mm512_xor_si512,
+    _mm256_xor_si256, _mm512_add_epi32, _mm512_and_si512, _mm512_broadcast_i32x4,
+    _mm512_castsi128_si512, _mm512_i32gather_epi32, _mm512_inserti32x4, _mm512_loadu_si512,
+    _mm512_mask_blend_epi16, _mm512_movepi16_mask, _mm512_mullo_epi32, _mm512_or_si512,
+    _mm512_rorv_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_sllv_epi32,
+    _mm512_srl_epi32, _mm512_srli_epi16, _mm512_srli_epi32, _mm512_test_epi8_mask,
+    _mm512_test_epi32_mask, _mm512_xor_si512,
 };
 use std::ops::Range;
 
 use crate::prefilter::halves::Halves;
-use crate::prefilter::probe::{Candidate, FACTORS, FOLD, MASK, MAX_BITS, hash_short};
+use crate::prefilter::probe::{Candidate, FACTORS, FOLD, MASK, MAX_BITS, hash_long, hash_short};
 
 /// Proof that this CPU has the vectors: only [`Vectors::all`] makes one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -136,34 +136,81 @@ impl Filter<'_> {
     }
 }
 
-#[inline]
-fn push(out: &mut Vec<Candidate>, mut lanes: u32, hashes: &[u32], at: usize, step: usize) {
-    while lanes != 0 {
-        let lane = lanes.trailing_zeros() as usize;
-        lanes &= lanes - 1;
-        if let Some(&hash) = hashes.get(lane) {
-            // `Filter::new` saw that places are below 2^32.
-            out.push(Candidate { at: (at + step * lane) as u32, hash });
+/// Looks at windows of `LEN` bytes, each `STEP` bytes after the one before, as long
+/// as they begin so far in the range; gives the range that is left.
+///
+/// `look` tells which lanes of a window passed a filter, and `found` is told of
+/// them, with the place of the window. That happens for many windows at a time, so
+/// no branch between two of them depends on what they hold, and is guessed wrong.
+///
+/// Always inlined, so that the closures become part of a function that has their
+/// instructions.
+#[inline(always)]
+fn each_window<const STEP: usize, const LEN: usize>(
+    haystack: &[u8],
+    range: Range<usize>,
+    look: impl Fn(&[u8; LEN]) -> u64,
+    mut found: impl FnMut(usize, usize),
+) -> Range<usize> {
+    const MOST: usize = u64::BITS as usize;
+    let mut lanes = [0; MOST];
+    let mut at = range.start;
+    loop {
+        let first = at;
+        // Which windows have some lanes, a bit each.
+        let mut some = 0u64;
+        let mut len = 0;
+        while len < MOST
+            && at + STEP <= range.end
+            && let Some(window) = haystack.get(at..).and_then(|rest| rest.first_chunk())
+        {
+            lanes[len] = look(window);
+            some |= u64::from(lanes[len] != 0) << len;
+            len += 1;
+            at += STEP;
         }
+        while some != 0 {
+            let window = some.trailing_zeros() as usize;
+            some &= some - 1;
+            let mut lanes = lanes[window % MOST];
+            while lanes != 0 {
+                found(first + STEP * window, lanes.trailing_zeros() as usize);
+                lanes &= lanes - 1;
+            }
+        }
+        if len < MOST {
+            return at.min(range.end)..range.end;
+        }
+    }
+}
+
+/// Pushes the place of a gram and its hash.
+#[inline]
+fn push<const N: usize>(
+    out: &mut Vec<Candidate>,
+    haystack: &[u8],
+    at: usize,
+    hash: fn([u8; N]) -> u32,
+) {
+    if let Some(&gram) = haystack.get(at..).and_then(|rest| rest.first_chunk()) {
+        // `Filter::new` saw that places are below 2^32.
+        out.push(Candidate { at: at as u32, hash: hash(gram) });
     }
 }
 
 /// Which lanes of 16 hashes pass the filter.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn passes_avx512(filter: Filter<'_>, hash: __m512i) -> u32 {
+fn passes_avx512(filter: Filter<'_>, hash: __m512i) -> u64 {
     let shift = |by: u32| _mm_cvtsi32_si128(by as i32); // below 32
     let word = _mm512_srl_epi32(hash, shift(32 - filter.bits));
     // SAFETY: each lane of `word` is below `1 << bits`, which is the number
     // of words of the filter, and the scale is the size of a word.
     let word = unsafe { _mm512_i32gather_epi32::<4>(word, filter.words.as_ptr().cast()) };
-    let (one, low) = (_mm512_set1_epi32(1), _mm512_set1_epi32(31));
-    let bit = |by: u32| {
-        let count = _mm512_and_si512(_mm512_srl_epi32(hash, shift(by)), low);
-        _mm512_sllv_epi32(one, count)
-    };
-    let mask = _mm512_or_si512(bit(MASK), bit(MASK + 5));
-    u32::from(_mm512_cmpeq_epi32_mask(_mm512_and_si512(word, mask), mask))
+    // Each bit moves to the lower end; the count is taken modulo 32.
+    let bit = |by: u32| _mm512_rorv_epi32(word, _mm512_srl_epi32(hash, shift(by)));
+    let both = _mm512_and_si512(bit(MASK), bit(MASK + 5));
+    u64::from(_mm512_test_epi32_mask(both, _mm512_set1_epi32(1)))
 }
 
 #[target_feature(enable = "avx512f")]
@@ -181,12 +228,8 @@ fn long_avx512(
 ) -> Range<usize> {
     let fold = _mm512_set1_epi32(FOLD as i32);
     let [first, second] = FACTORS.map(|factor| _mm512_set1_epi32(factor as i32));
-    let mut at = range.start.next_multiple_of(4);
-    let mut hashes = [0u32; 16];
     // 64 bytes, and four more for the upper half of the last gram.
-    while at + 64 <= range.end
-        && let Some(window) = haystack.get(at..at + 68)
-    {
+    let look = |window: &[u8; 68]| {
         // SAFETY: 64 bytes are readable from the start of the 68 bytes and
         // from the fifth of them; `loadu` needs no alignment.
         let (low, high) = unsafe {
@@ -196,34 +239,17 @@ fn long_avx512(
         let low = _mm512_mullo_epi32(_mm512_or_si512(low, fold), first);
         let high = _mm512_mullo_epi32(_mm512_or_si512(high, fold), second);
         let hash = mix_avx512(_mm512_add_epi32(low, high));
-        let lanes = passes_avx512(filter, hash);
-        if lanes != 0 {
-            // SAFETY: `hashes` has 64 bytes.
-            unsafe { _mm512_storeu_si512(hashes.as_mut_ptr().cast(), hash) };
-            push(out, lanes, &hashes, at, 4);
-        }
-        at += 64;
-    }
-    at.min(range.end)..range.end
+        passes_avx512(filter, hash)
+    };
+    each_window::<64, 68>(haystack, range.start.next_multiple_of(4)..range.end, look, |at, lane| {
+        push(out, haystack, at + 4 * lane, hash_long);
+    })
 }
 
 /// Where in 16 bytes the grams of 4 bytes begin at the first four even places;
 /// at odd places, each is one byte further.
 const EVEN: [u8; 16] = [0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9];
 const ODD: [u8; 16] = [1, 2, 3, 4, 3, 4, 5, 6, 5, 6, 7, 8, 7, 8, 9, 10];
-
-/// Pushes the places of a filter of few, each of which has so many bits.
-#[inline]
-fn push_few(out: &mut Vec<Candidate>, mut places: u32, width: usize, window: &[u8], at: usize) {
-    while places != 0 {
-        let place = places.trailing_zeros() as usize / width;
-        places &= places - 1;
-        if let Some(&gram) = window.get(place..).and_then(|rest| rest.first_chunk()) {
-            // `Filter::new` saw that places are below 2^32.
-            out.push(Candidate { at: (at + place) as u32, hash: hash_short(gram) });
-        }
-    }
-}
 
 #[target_feature(enable = "avx512f,avx512bw")]
 fn short_avx512(
@@ -238,12 +264,8 @@ fn short_avx512(
     // SAFETY: `ORDER` has 16 bytes.
     let order = unsafe { _mm_loadu_si128(ORDER.as_ptr().cast()) };
     let order = _mm512_broadcast_i32x4(order);
-    let mut at = range.start;
-    let mut hashes = [0u32; 16];
     // Four pieces of 16 bytes, each four bytes after the one before.
-    while at + 16 <= range.end
-        && let Some(window) = haystack.get(at..at + 28)
-    {
+    let look = |window: &[u8; 28]| {
         // SAFETY: 16 bytes are readable from the first, fifth, ninth and
         // thirteenth of the 28 bytes; `loadu` needs no alignment.
         let [a, b, c, d]: [__m128i; 4] = unsafe {
@@ -256,15 +278,11 @@ fn short_avx512(
         let grams = _mm512_inserti32x4::<3>(grams, d);
         let grams = _mm512_shuffle_epi8(grams, order);
         let hash = mix_avx512(_mm512_mullo_epi32(_mm512_or_si512(grams, fold), factor));
-        let lanes = passes_avx512(filter, hash);
-        if lanes != 0 {
-            // SAFETY: `hashes` has 64 bytes.
-            unsafe { _mm512_storeu_si512(hashes.as_mut_ptr().cast(), hash) };
-            push(out, lanes, &hashes, at, 1);
-        }
-        at += 16;
-    }
-    at..range.end
+        passes_avx512(filter, hash)
+    };
+    each_window::<16, 28>(haystack, range, look, |at, lane| {
+        push(out, haystack, at + lane, hash_short);
+    })
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -274,19 +292,18 @@ fn few_avx512(
     range: Range<usize>,
     out: &mut Vec<Candidate>,
 ) -> Range<usize> {
+    // The words tell of even places and of those behind them.
+    if !range.start.is_multiple_of(2) {
+        return range;
+    }
     let fold = _mm512_set1_epi32(FOLD as i32);
     let (shared, five) = (_mm512_set1_epi32(FACTORS[1] as i32), _mm512_set1_epi32(31));
     let count = _mm_cvtsi32_si128(32 - filter.bits as i32); // at most 20 bits
     // SAFETY: both have 16 bytes.
     let orders =
         unsafe { [EVEN, ODD].map(|o| _mm512_broadcast_i32x4(_mm_loadu_si128(o.as_ptr().cast()))) };
-    let mut at = range.start;
-    // Four pieces of 16 bytes, each eight bytes after the one before. At an odd
-    // start all is left to the loop.
-    while at.is_multiple_of(2)
-        && at + 32 <= range.end
-        && let Some(window) = haystack.get(at..at + 40)
-    {
+    // Four pieces of 16 bytes, each eight bytes after the one before.
+    let look = |window: &[u8; 40]| {
         // SAFETY: 16 bytes are readable from the first, ninth, seventeenth and
         // twenty-fifth of the 40 bytes; `loadu` needs no alignment.
         let [a, b, c, d]: [__m128i; 4] = unsafe {
@@ -308,32 +325,30 @@ fn few_avx512(
             counts.map(|count| _mm512_sllv_epi32(word, _mm512_and_si512(count, five)));
         // What was found at even places moves into the lower half of each lane.
         let halves = _mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_srli_epi32::<16>(even), odd);
-        let places = _mm512_movepi16_mask(halves);
-        if places != 0 {
-            push_few(out, places, 1, window, at);
-        }
-        at += 32;
-    }
-    at..range.end
+        u64::from(_mm512_movepi16_mask(halves))
+    };
+    each_window::<32, 40>(haystack, range, look, |at, lane| {
+        push(out, haystack, at + lane, hash_short);
+    })
 }
 
 /// Which lanes of 8 hashes pass the filter.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn passes_avx2(filter: Filter<'_>, hash: __m256i) -> u32 {
+fn passes_avx2(filter: Filter<'_>, hash: __m256i) -> u64 {
     let shift = |by: u32| _mm_cvtsi32_si128(by as i32); // below 32
     let word = _mm256_srl_epi32(hash, shift(32 - filter.bits));
     // SAFETY: each lane of `word` is below `1 << bits`, which is the number
     // of words of the filter, and the scale is the size of a word.
     let word = unsafe { _mm256_i32gather_epi32::<4>(filter.words.as_ptr().cast(), word) };
-    let (one, low) = (_mm256_set1_epi32(1), _mm256_set1_epi32(31));
+    // Each bit moves to the upper end, by 31 less its number.
+    let low = _mm256_set1_epi32(31);
     let bit = |by: u32| {
-        let count = _mm256_and_si256(_mm256_srl_epi32(hash, shift(by)), low);
-        _mm256_sllv_epi32(one, count)
+        let count = _mm256_andnot_si256(_mm256_srl_epi32(hash, shift(by)), low);
+        _mm256_sllv_epi32(word, count)
     };
-    let mask = _mm256_or_si256(bit(MASK), bit(MASK + 5));
-    let same = _mm256_cmpeq_epi32(_mm256_and_si256(word, mask), mask);
-    _mm256_movemask_ps(_mm256_castsi256_ps(same)) as u32 // 8 bits
+    let both = _mm256_and_si256(bit(MASK), bit(MASK + 5));
+    _mm256_movemask_ps(_mm256_castsi256_ps(both)) as u64 // 8 bits
 }
 
 #[target_feature(enable = "avx2")]
@@ -351,11 +366,7 @@ fn long_avx2(
 ) -> Range<usize> {
     let fold = _mm256_set1_epi32(FOLD as i32);
     let [first, second] = FACTORS.map(|factor| _mm256_set1_epi32(factor as i32));
-    let mut at = range.start.next_multiple_of(4);
-    let mut hashes = [0u32; 8];
-    while at + 32 <= range.end
-        && let Some(window) = haystack.get(at..at + 36)
-    {
+    let look = |window: &[u8; 36]| {
         // SAFETY: 32 bytes are readable from the start of the 36 bytes and
         // from the fifth of them; `loadu` needs no alignment.
         let (low, high) = unsafe {
@@ -365,15 +376,11 @@ fn long_avx2(
         let low = _mm256_mullo_epi32(_mm256_or_si256(low, fold), first);
         let high = _mm256_mullo_epi32(_mm256_or_si256(high, fold), second);
         let hash = mix_avx2(_mm256_add_epi32(low, high));
-        let lanes = passes_avx2(filter, hash);
-        if lanes != 0 {
-            // SAFETY: `hashes` has 32 bytes.
-            unsafe { _mm256_storeu_si256(hashes.as_mut_ptr().cast(), hash) };
-            push(out, lanes, &hashes, at, 4);
-        }
-        at += 32;
-    }
-    at.min(range.end)..range.end
+        passes_avx2(filter, hash)
+    };
+    each_window::<32, 36>(haystack, range.start.next_multiple_of(4)..range.end, look, |at, lane| {
+        push(out, haystack, at + 4 * lane, hash_long);
+    })
 }
 
 #[target_feature(enable = "avx2")]
@@ -389,12 +396,8 @@ fn short_avx2(
         0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6, 0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4,
         5, 6,
     );
-    let mut at = range.start;
-    let mut hashes = [0u32; 8];
     // Two pieces of 16 bytes, the second four bytes after the first.
-    while at + 8 <= range.end
-        && let Some(window) = haystack.get(at..at + 20)
-    {
+    let look = |window: &[u8; 20]| {
         // SAFETY: 16 bytes are readable from the start of the 20 bytes and
         // from the fifth of them; `loadu` needs no alignment.
         let (low, high) = unsafe {
@@ -403,15 +406,11 @@ fn short_avx2(
         };
         let grams = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), order);
         let hash = mix_avx2(_mm256_mullo_epi32(_mm256_or_si256(grams, fold), factor));
-        let lanes = passes_avx2(filter, hash);
-        if lanes != 0 {
-            // SAFETY: `hashes` has 32 bytes.
-            unsafe { _mm256_storeu_si256(hashes.as_mut_ptr().cast(), hash) };
-            push(out, lanes, &hashes, at, 1);
-        }
-        at += 8;
-    }
-    at..range.end
+        passes_avx2(filter, hash)
+    };
+    each_window::<8, 20>(haystack, range, look, |at, lane| {
+        push(out, haystack, at + lane, hash_short);
+    })
 }
 
 #[target_feature(enable = "avx2")]
@@ -421,6 +420,10 @@ fn few_avx2(
     range: Range<usize>,
     out: &mut Vec<Candidate>,
 ) -> Range<usize> {
+    // The words tell of even places and of those behind them.
+    if !range.start.is_multiple_of(2) {
+        return range;
+    }
     let fold = _mm256_set1_epi32(FOLD as i32);
     let (shared, five) = (_mm256_set1_epi32(FACTORS[1] as i32), _mm256_set1_epi32(31));
     let count = _mm_cvtsi32_si128(32 - filter.bits as i32); // at most 20 bits
@@ -428,13 +431,8 @@ fn few_avx2(
     let orders = unsafe {
         [EVEN, ODD].map(|o| _mm256_broadcastsi128_si256(_mm_loadu_si128(o.as_ptr().cast())))
     };
-    let mut at = range.start;
-    // Two pieces of 16 bytes, the second eight bytes after the first. At an odd
-    // start all is left to the loop.
-    while at.is_multiple_of(2)
-        && at + 16 <= range.end
-        && let Some(window) = haystack.get(at..at + 24)
-    {
+    // Two pieces of 16 bytes, the second eight bytes after the first.
+    let look = |window: &[u8; 24]| {
         // SAFETY: 16 bytes are readable from the start of the 24 bytes and
         // from the ninth of them; `loadu` needs no alignment.
         let (low, high) = unsafe {
@@ -453,13 +451,11 @@ fn few_avx2(
             counts.map(|count| _mm256_sllv_epi32(word, _mm256_and_si256(count, five)));
         // What was found at even places moves into the lower half of each lane.
         let halves = _mm256_blend_epi16::<0xaa>(_mm256_srli_epi32::<16>(even), odd);
-        let places = _mm256_movemask_epi8(halves) as u32 & 0xaaaa_aaaa; // the upper bit of each half
-        if places != 0 {
-            push_few(out, places, 2, window, at);
-        }
-        at += 16;
-    }
-    at..range.end
+        _mm256_movemask_epi8(halves) as u64 & 0xaaaa_aaaa // the upper bit of each half
+    };
+    each_window::<16, 24>(haystack, range, look, |at, lane| {
+        push(out, haystack, at + lane / 2, hash_short);
+    })
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -469,6 +465,7 @@ fn screen_avx512<const N: usize>(
     range: Range<usize>,
     found: &mut impl FnMut(usize, [u8; N]),
 ) -> Range<usize> {
+    const { assert!(N <= 4, "so many bytes are read beside the places") };
     let tables = known.each_ref().map(|tables| {
         tables.each_ref().map(|table| {
             // SAFETY: `table` has 16 bytes.
@@ -476,14 +473,11 @@ fn screen_avx512<const N: usize>(
         })
     });
     let (fold, half) = (_mm512_set1_epi8(FOLD as i8), _mm512_set1_epi8(15));
-    let mut at = range.start;
-    while at + 64 <= range.end
-        && let Some(window) = haystack.get(at..at + 63 + N)
-    {
+    let look = |window: &[u8; 67]| {
         let mut classes = _mm512_set1_epi8(-1);
         for (number, [low, high]) in tables.into_iter().enumerate() {
-            // SAFETY: `number` is below `N`, so 64 bytes are readable from there in the
-            // 63 and `N` bytes; `loadu` needs no alignment.
+            // SAFETY: `number` is below `N`, which is no more than four, so 64 bytes are
+            // readable from there in the 67 bytes; `loadu` needs no alignment.
             let bytes = unsafe { _mm512_loadu_si512(window.as_ptr().add(number).cast()) };
             let bytes = _mm512_or_si512(bytes, fold);
             let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), half);
@@ -491,17 +485,13 @@ fn screen_avx512<const N: usize>(
             let high = _mm512_shuffle_epi8(high, upper);
             classes = _mm512_and_si512(classes, _mm512_and_si512(low, high));
         }
-        let mut places = _mm512_test_epi8_mask(classes, classes);
-        while places != 0 {
-            let place = places.trailing_zeros() as usize;
-            places &= places - 1;
-            if let Some(&gram) = window.get(place..).and_then(|rest| rest.first_chunk()) {
-                found(at + place, gram);
-            }
+        _mm512_test_epi8_mask(classes, classes)
+    };
+    each_window::<64, 67>(haystack, range, look, |at, lane| {
+        if let Some(&gram) = haystack.get(at + lane..).and_then(|rest| rest.first_chunk()) {
+            found(at + lane, gram);
         }
-        at += 64;
-    }
-    at..range.end
+    })
 }
 
 #[target_feature(enable = "avx2")]
@@ -511,6 +501,7 @@ fn screen_avx2<const N: usize>(
     range: Range<usize>,
     found: &mut impl FnMut(usize, [u8; N]),
 ) -> Range<usize> {
+    const { assert!(N <= 4, "so many bytes are read beside the places") };
     let tables = known.each_ref().map(|tables| {
         tables.each_ref().map(|table| {
             // SAFETY: `table` has 16 bytes.
@@ -518,14 +509,11 @@ fn screen_avx2<const N: usize>(
         })
     });
     let (fold, half) = (_mm256_set1_epi8(FOLD as i8), _mm256_set1_epi8(15));
-    let mut at = range.start;
-    while at + 32 <= range.end
-        && let Some(window) = haystack.get(at..at + 31 + N)
-    {
+    let look = |window: &[u8; 35]| {
         let mut classes = _mm256_set1_epi8(-1);
         for (number, [low, high]) in tables.into_iter().enumerate() {
-            // SAFETY: `number` is below `N`, so 32 bytes are readable from there
-            // in the 31 and `N` bytes; `loadu` needs no alignment.
+            // SAFETY: `number` is below `N`, which is no more than four, so 32 bytes are
+            // readable from there in the 35 bytes; `loadu` needs no alignment.
             let bytes = unsafe { _mm256_loadu_si256(window.as_ptr().add(number).cast()) };
             let bytes = _mm256_or_si256(bytes, fold);
             let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half);
@@ -534,17 +522,13 @@ fn screen_avx2<const N: usize>(
             classes = _mm256_and_si256(classes, _mm256_and_si256(low, high));
         }
         let none = _mm256_cmpeq_epi8(classes, _mm256_setzero_si256());
-        let mut places = !(_mm256_movemask_epi8(none) as u32); // 32 bits
-        while places != 0 {
-            let place = places.trailing_zeros() as usize;
-            places &= places - 1;
-            if let Some(&gram) = window.get(place..).and_then(|rest| rest.first_chunk()) {
-                found(at + place, gram);
-            }
+        u64::from(!(_mm256_movemask_epi8(none) as u32)) // 32 bits
+    };
+    each_window::<32, 35>(haystack, range, look, |at, lane| {
+        if let Some(&gram) = haystack.get(at + lane..).and_then(|rest| rest.first_chunk()) {
+            found(at + lane, gram);
         }
-        at += 32;
-    }
-    at..range.end
+    })
 }
 
 /// Asserts that every twin of this CPU finds in a block what the loops find.
