@@ -185,15 +185,19 @@ impl<'n> PrefilterBuilder<'n> {
         count(self.needles.len())?;
         let groups: Vec<Group<'_, '_>> = self
             .needles
-            .chunk_by(|one, two| {
+            .par_chunk_by(|one, two| {
                 let (a, b) = (one.needle, two.needle);
-                (&a.text, a.nocase, a.anchor) == (&b.text, b.nocase, b.anchor)
+                one.first == two.first
+                    && (&a.text, a.nocase, a.anchor) == (&b.text, b.nocase, b.anchor)
             })
             .collect();
-        let (texts, runs) = rayon::join(|| texts(&groups, steps), || Runs::of_all(&groups, set));
-        let Texts { mut texts, arena, long, short, mut pairs, anchored } = texts?;
+        let (texts, runs) =
+            rayon::join(|| Texts::of_all(&groups, steps), || Runs::of_all(&groups, set));
+        let all = texts?;
         drop(groups);
         drop(self.needles); // their memory is used for what follows
+        let (long, short) = rayon::join(|| all.long_grams(), || all.short_grams());
+        let Texts { mut texts, arena, mut pairs, anchored, .. } = all;
         let mut first_run = 0;
         for (text, &n_runs) in texts.iter_mut().zip(&runs.counts) {
             (text.first_run, text.n_runs) = (first_run, n_runs);
@@ -235,63 +239,122 @@ impl<'n> PrefilterBuilder<'n> {
 /// Needles of the same text.
 type Group<'g, 'n> = &'g [Use<'n>];
 
-/// The texts of needles, and by what each is found.
+/// The texts of needles, and what each is found by: its number is in a list.
 #[derive(Default)]
 struct Texts {
+    /// Their runs are not known yet.
     texts: Vec<Text>,
     arena: Vec<u8>,
-    long: Vec<Gram>,
-    short: Vec<([u8; 4], Gram)>,
+    long: Vec<(u32, Rarest)>,
+    short: Vec<u32>,
     /// The number of each pair, and a text.
     pairs: Vec<[u32; 2]>,
     anchored: Vec<(u32, Vec<u8>, u32)>,
 }
 
-/// Chooses for each text by what it is found, one after the other: the choice
-/// depends on those before. Their runs are not known yet.
-fn texts(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildError> {
-    let too_large = |n: usize| BuildError::TooLarge(format!("{n} needles"));
-    let kept = |group: &Group<'_, '_>| group.first().map_or(0, |of| cut(&of.needle.text).len());
-    let mut all = Texts {
-        texts: Vec::with_capacity(groups.len()),
-        arena: Vec::with_capacity(groups.par_iter().map(kept).sum()),
-        long: Vec::with_capacity(4 * groups.len()),
-        ..Texts::default()
-    };
-    let mut crowd = Crowd::new(groups.len());
-    let long = if groups.len() <= MAX_VERY_FEW { usize::MAX } else { LONG };
-    for (at, group) in groups.iter().enumerate() {
-        if at % AHEAD == 0 {
-            pace::point();
-            let next = groups.get(at..).unwrap_or_default();
-            fetch(next);
-            steps.add(next.iter().take(AHEAD).map(|group| group.len() as u64).sum());
+impl Texts {
+    /// Those of all groups, many groups at a time.
+    fn of_all(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildError> {
+        if groups.len() > MAX_TEXTS {
+            return Err(BuildError::TooLarge(format!("{} literals", groups.len())));
         }
-        let Some(Use { needle, .. }) = group.first() else { continue };
-        let bytes = cut(&needle.text);
-        let number = all.texts.len() as u32;
-        if all.texts.len() >= MAX_TEXTS {
-            return Err(too_large(MAX_TEXTS));
-        }
-        match bytes.len() {
-            _ if needle.anchor.is_some() => {
-                all.anchored.extend(needle.anchor.map(|at| (at, bytes.to_vec(), number)));
-            }
-            0 | 1 => return Err(BuildError::TooLarge("a literal of one byte".to_owned())),
-            2 | 3 => all.pairs.push([pair_of([bytes[0], bytes[1]]), number]),
-            len if len < long => all.short.push(crowd.short(bytes, number)),
-            _ => all.long.extend(crowd.long(bytes, number, needle.rarest)),
-        }
-        all.texts.push(Text {
-            start: u32::try_from(all.arena.len()).map_err(|_| too_large(groups.len()))?,
-            len: bytes.len() as u8, // cut above
-            nocase: needle.nocase,
-            first_run: 0,
-            n_runs: 0,
-        });
-        all.arena.extend_from_slice(bytes);
+        let long = if groups.len() <= MAX_VERY_FEW { usize::MAX } else { LONG };
+        let pieces: Vec<Texts> = groups
+            .par_chunks(4_096)
+            .map(|groups| Texts::of(groups, long, steps))
+            .collect::<Result<_, _>>()?;
+        let sum = |len: fn(&Texts) -> usize| pieces.iter().map(len).sum();
+        let mut all = Texts {
+            texts: Vec::with_capacity(groups.len()),
+            arena: Vec::with_capacity(sum(|piece| piece.arena.len())),
+            long: Vec::with_capacity(sum(|piece| piece.long.len())),
+            ..Texts::default()
+        };
+        pieces.into_iter().for_each(|piece| all.append(piece));
+        Ok(all)
     }
-    Ok(all)
+
+    /// Those of some groups; the shortest that is known by grams of 8 bytes is so
+    /// long.
+    fn of(groups: &[Group<'_, '_>], long: usize, steps: &Steps<'_>) -> Result<Texts, BuildError> {
+        let kept = |group: &Group<'_, '_>| group.first().map_or(0, |of| cut(&of.needle.text).len());
+        let mut all = Texts {
+            texts: Vec::with_capacity(groups.len()),
+            arena: Vec::with_capacity(groups.iter().map(kept).sum()),
+            long: Vec::with_capacity(groups.len()),
+            ..Texts::default()
+        };
+        for (at, group) in groups.iter().enumerate() {
+            if at % AHEAD == 0 {
+                pace::point();
+                let next = groups.get(at..).unwrap_or_default();
+                fetch(next);
+                steps.add(next.iter().take(AHEAD).map(|group| group.len() as u64).sum());
+            }
+            let Some(Use { needle, .. }) = group.first() else { continue };
+            let bytes = cut(&needle.text);
+            let number = all.texts.len() as u32; // at most `MAX_TEXTS`
+            match bytes.len() {
+                _ if needle.anchor.is_some() => {
+                    all.anchored.extend(needle.anchor.map(|at| (at, bytes.to_vec(), number)));
+                }
+                0 | 1 => return Err(BuildError::TooLarge("a literal of one byte".to_owned())),
+                2 | 3 => all.pairs.push([pair_of([bytes[0], bytes[1]]), number]),
+                len if len < long => all.short.push(number),
+                _ => all.long.push((number, needle.rarest)),
+            }
+            all.texts.push(Text {
+                // Of `MAX_TEXTS` texts, none of which is longer than 255 bytes.
+                start: all.arena.len() as u32,
+                len: bytes.len() as u8,
+                nocase: needle.nocase,
+                first_run: 0,
+                n_runs: 0,
+            });
+            all.arena.extend_from_slice(bytes);
+        }
+        Ok(all)
+    }
+
+    /// Appends other texts.
+    fn append(&mut self, other: Texts) {
+        let (first, start) = (self.texts.len() as u32, self.arena.len() as u32);
+        let texts = other.texts.into_iter();
+        self.texts.extend(texts.map(|text| Text { start: start + text.start, ..text }));
+        self.arena.extend(other.arena);
+        self.long.extend(other.long.into_iter().map(|(text, rarest)| (first + text, rarest)));
+        self.short.extend(other.short.into_iter().map(|text| first + text));
+        self.pairs.extend(other.pairs.into_iter().map(|[pair, text]| [pair, first + text]));
+        let anchored = other.anchored.into_iter();
+        self.anchored.extend(anchored.map(|(at, bytes, text)| (at, bytes, first + text)));
+    }
+
+    fn bytes(&self, text: u32) -> &[u8] {
+        let text = &self.texts[text as usize];
+        &self.arena[text.start as usize..][..usize::from(text.len)]
+    }
+
+    /// The grams of the long ones. They are chosen one after the other: each choice
+    /// depends on those before.
+    fn long_grams(&self) -> Vec<Gram> {
+        let mut crowd = Crowd::new(self.long.len());
+        let mut grams = Vec::with_capacity(4 * self.long.len());
+        for &(text, rarest) in &self.long {
+            pace::point();
+            grams.extend(crowd.long(self.bytes(text), text, rarest));
+        }
+        grams
+    }
+
+    /// The same of the short ones, with the bytes of each gram.
+    fn short_grams(&self) -> Vec<([u8; 4], Gram)> {
+        let mut crowd = Crowd::new(self.short.len());
+        let grams = self.short.iter().map(|&text| {
+            pace::point();
+            crowd.short(self.bytes(text), text)
+        });
+        grams.collect()
+    }
 }
 
 /// Texts that are fetched at a time.
@@ -512,10 +575,10 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
         sum += *start;
         *start = sum;
     }
-    for grams in list.chunk_by_mut(|a, b| bucket(a) == bucket(b)) {
+    list.par_chunk_by_mut(|a, b| bucket(a) == bucket(b)).for_each(|grams| {
         pace::point();
         grams.sort_unstable_by_key(|gram| gram.entry);
-    }
+    });
     let entries = list.into_iter().map(|gram| gram.entry).collect();
     (filter, Grams { starts: starts.into(), entries })
 }
