@@ -32,7 +32,7 @@ use crate::engine::BuildError;
 use crate::segment::Tables;
 
 /// The format that this engine writes and reads.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 const MAGIC: [u8; 8] = *b"\x89quahog\n";
 /// How signatures begin that are on their way to who compiles them. It is no

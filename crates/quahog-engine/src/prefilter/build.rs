@@ -224,6 +224,7 @@ impl<'n> PrefilterBuilder<'n> {
             filters,
             long,
             short,
+            pair_words: pair_words(&pairs),
             pairs: pairs.into(),
             anchored: Anchored::new(
                 anchored.iter().map(|(at, bytes, number)| (*at, &bytes[..], *number)),
@@ -581,6 +582,15 @@ fn grams(mut list: Vec<Gram>) -> (Table<u32>, Grams) {
     });
     let entries = list.into_iter().map(|gram| gram.entry).collect();
     (filter, Grams { starts: starts.into(), entries })
+}
+
+/// Where in sorted pairs those of each word of their filter begin.
+fn pair_words(pairs: &[[u32; 2]]) -> Table<u32> {
+    if pairs.is_empty() {
+        return Table::default();
+    }
+    let first = |word: usize| pairs.partition_point(|&[pair, _]| (pair as usize) < word << 6);
+    (0..=PAIR_WORDS).map(|word| first(word) as u32).collect()
 }
 
 /// The filter of the pairs with which needles of two and three bytes begin, and the

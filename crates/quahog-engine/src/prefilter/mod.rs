@@ -60,6 +60,9 @@ pub(crate) struct Prefilter {
     /// Needles of two and three bytes: their first two, folded, and the text;
     /// sorted.
     pairs: Table<[u32; 2]>,
+    /// For each word of the filter for pairs where the pairs of its bits begin in
+    /// `pairs`, and where the last end; empty if there are none.
+    pair_words: Table<u32>,
     /// Needles that may stand at one place only.
     anchored: Anchored,
     /// A [`Text`] each.
@@ -376,6 +379,14 @@ impl Prefilter {
         })
     }
 
+    /// Those of [`pairs`](Self::pairs) that have their bit in the same word of the
+    /// filter.
+    fn pairs_of_word(&self, pair: u32) -> &[[u32; 2]] {
+        let words = self.pair_words.get(pair as usize >> 6..).and_then(|rest| rest.first_chunk());
+        let [start, end] = words.copied().unwrap_or_default();
+        self.pairs.get(start as usize..end as usize).unwrap_or_default()
+    }
+
     /// The number of different needles.
     pub(crate) fn n_triggers(&self) -> usize {
         self.texts.len()
@@ -392,6 +403,7 @@ impl Prefilter {
             + grams(&self.long)
             + grams(&self.short)
             + size_of_val(&self.pairs[..])
+            + size_of_val(&self.pair_words[..])
             + self.anchored.memory()
             + size_of_val(&self.texts[..])
             + self.arena.len()
@@ -404,6 +416,7 @@ impl Prefilter {
         self.long.sections(s)?;
         self.short.sections(s)?;
         s.table(&mut self.pairs)?;
+        s.table(&mut self.pair_words)?;
         self.anchored.sections(s)?;
         s.table(&mut self.texts)?;
         s.table(&mut self.arena)?;
@@ -673,8 +686,9 @@ impl<'p> Search<'p, '_, '_> {
         self.passed.probes += candidates.len() as u64;
         for (segment, prefilter) in self.prefilters() {
             for &Candidate { at, hash: pair } in candidates {
-                let first = prefilter.pairs.partition_point(|&[other, _]| other < pair);
-                let texts = prefilter.pairs.get(first..).unwrap_or_default();
+                let texts = prefilter.pairs_of_word(pair);
+                let first = texts.partition_point(|&[other, _]| other < pair);
+                let texts = texts.get(first..).unwrap_or_default();
                 for &[_, text] in texts.iter().take_while(|&&[other, _]| other == pair) {
                     self.hint(segment, prefilter, text, from + at as usize);
                 }
