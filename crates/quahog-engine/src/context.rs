@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::exe::Headers;
 use crate::icon::{self, Icons};
 use crate::running::{Digests, Running, Wanted};
+use crate::simd;
 
 /// A buffer in the nesting, with the layers around it.
 ///
@@ -209,8 +210,8 @@ impl<'a> Layer<'a> {
 }
 
 /// Finishes the digests of some bytes, and takes those of layers that will be asked
-/// for theirs along: first of that which has most bytes left, so that when its own
-/// turn comes there are still others to go beside it.
+/// for theirs along: first of those which have most bytes left, so that when their
+/// own turn comes there are still others to go beside them.
 fn beside<'l, L: Iterator<Item = &'l Layer<'l>>>(
     mut running: Running,
     bytes: &[u8],
@@ -222,10 +223,26 @@ fn beside<'l, L: Iterator<Item = &'l Layer<'l>>>(
         let open = layers().filter(|layer| !layer.is_view && layer.md5.get().is_none());
         let open = open.map(|layer| (layer.running.get().n_left(layer.bytes), layer));
         let open = open.filter(|&(n_left, layer)| n_left > 0 && wanted(layer).md5);
-        let Some((_, layer)) = open.max_by_key(|&(n_left, _)| n_left) else { break };
-        let mut other = layer.running.get();
-        running.beside(bytes, &mut other, layer.bytes, sha256 || wanted(layer).sha256);
-        layer.running.set(other);
+        let [mut most, mut second]: [Option<(usize, &Layer<'_>)>; 2] = [None; 2];
+        for (n_left, layer) in open {
+            if most.is_none_or(|(most, _)| n_left > most) {
+                (most, second) = (Some((n_left, layer)), most);
+            } else if second.is_none_or(|(second, _)| n_left > second) {
+                second = Some((n_left, layer));
+            }
+        }
+        let Some((_, one)) = most else { break };
+        let second = second.filter(|_| simd::side_by_side() > 2).map(|(_, layer)| layer);
+        let sha256 = sha256 || wanted(one).sha256 || second.is_some_and(|l| wanted(l).sha256);
+        let (own, mut first) = ((&mut running, bytes), one.running.get());
+        if let Some(two) = second {
+            let mut other = two.running.get();
+            Running::beside([own, (&mut first, one.bytes), (&mut other, two.bytes)], sha256);
+            two.running.set(other);
+        } else {
+            Running::beside([own, (&mut first, one.bytes)], sha256);
+        }
+        one.running.set(first);
     }
     running.finish(bytes, sha256)
 }

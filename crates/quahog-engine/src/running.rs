@@ -1,9 +1,9 @@
 //! Digests under way: those of a layer, and of the layers around it beside it.
 //!
 //! MD5 waits for itself at each step, and SHA-256 has instructions of its own, so
-//! two of each at a time cost hardly more than one MD5. What is digested beside
-//! a layer are the layers around it, which live longer than it and are judged
-//! after it.
+//! two of each at a time cost hardly more than one MD5, and three where vectors hold
+//! them not much more. What is digested beside a layer are the layers around it,
+//! which live longer than it and are judged after it.
 
 use sha2::block_api::compress256;
 
@@ -67,19 +67,12 @@ impl Running {
         self.n_left(bytes) == 0
     }
 
-    /// Takes in blocks of two buffers, until one has none left; SHA-256 only if it
-    /// is asked for.
-    pub(crate) fn beside(
-        &mut self,
-        bytes: &[u8],
-        other: &mut Running,
-        others: &[u8],
-        sha256: bool,
-    ) {
-        let (own, around) = (self.left(bytes), other.left(others));
-        let count = own.len().min(around.len());
-        let [own, around] = [&own[..count], &around[..count]];
-        Running::take([self, other], [own, around], sha256);
+    /// Takes in blocks of buffers, until one has none left; SHA-256 only if it is
+    /// asked for.
+    pub(crate) fn beside<const N: usize>(all: [(&mut Running, &[u8]); N], sha256: bool) {
+        let count = all.iter().map(|(one, bytes)| one.n_left(bytes)).min().unwrap_or(0);
+        let blocks = all.each_ref().map(|(one, bytes)| &one.left(bytes)[..count]);
+        Running::take(all.map(|(one, _)| one), blocks, sha256);
     }
 
     /// Takes in blocks of buffers, as many of each.
@@ -162,26 +155,37 @@ mod tests {
         #[test]
         fn digests_side_by_side_are_those_of_each(
             parts in proptest::collection::vec(
-                (proptest::collection::vec(any::<u8>(), 0..400), any::<bool>()),
+                (proptest::collection::vec(any::<u8>(), 0..400), any::<bool>(), any::<bool>()),
                 0..6,
             ),
-            around in proptest::collection::vec(any::<u8>(), 0..1_000),
+            outer in proptest::array::uniform2(proptest::collection::vec(any::<u8>(), 0..1_000)),
         ) {
-            let mut outer = Running::default();
-            let mut whole = true;
-            for (part, sha256) in &parts {
+            let mut around = [Running::default(); 2];
+            let mut whole = [true; 2];
+            for (part, sha256, all) in &parts {
                 let mut inner = Running::default();
-                let before = outer.taken;
-                inner.beside(part, &mut outer, &around, *sha256);
-                whole &= *sha256 || before == outer.taken;
-                prop_assert!(inner.is_at_end(part) || outer.is_at_end(&around));
+                let before = around.map(|one| one.taken);
+                let [one, other] = &mut around;
+                let (own, one) = ((&mut inner, &part[..]), (one, &outer[0][..]));
+                if *all {
+                    Running::beside([own, one, (other, &outer[1])], *sha256);
+                } else {
+                    Running::beside([own, one], *sha256);
+                }
+                for (at, whole) in whole.iter_mut().enumerate() {
+                    *whole &= *sha256 || before[at] == around[at].taken;
+                }
+                let ended = around[0].is_at_end(&outer[0]) || around[1].is_at_end(&outer[1]);
+                prop_assert!(inner.is_at_end(part) || ended);
                 let found = inner.finish(part, *sha256);
                 prop_assert_eq!(found.md5, expected(part).md5);
                 prop_assert_eq!(found.sha256, expected(part).sha256.filter(|_| *sha256));
             }
-            let found = outer.finish(&around, true);
-            prop_assert_eq!(found.md5, expected(&around).md5);
-            prop_assert_eq!(found.sha256, expected(&around).sha256.filter(|_| whole));
+            for ((running, bytes), whole) in around.into_iter().zip(&outer).zip(whole) {
+                let found = running.finish(bytes, true);
+                prop_assert_eq!(found.md5, expected(bytes).md5);
+                prop_assert_eq!(found.sha256, expected(bytes).sha256.filter(|_| whole));
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::arch::x86_64::{
     _mm_set_epi32, _mm_set_epi64x, _mm_set1_epi32, _mm_setzero_si128, _mm_sha256msg1_epu32,
     _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8, _mm_shuffle_epi32,
     _mm_ternarylogic_epi32, _mm_unpackhi_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi32,
+    _mm_unpacklo_epi64,
 };
 
 use super::one_after_the_other;
@@ -13,7 +14,7 @@ use crate::md5::{self, Block, Lanes};
 
 /// Takes in as many blocks of buffers as the shortest has.
 ///
-/// Two cost as much as one with AVX-512, whose lanes hold a buffer each. With
+/// Up to four cost as much as one with AVX-512, whose lanes hold a buffer each. With
 /// `andn` and `rorx`, which spare the copies, they are nearly twice as fast as one
 /// after the other; without them, a third faster.
 pub(crate) fn md5<const N: usize>(state: &mut Lanes<N>, buffers: [&[Block]; N]) {
@@ -44,6 +45,12 @@ pub(crate) fn md5_and_sha256<const N: usize>(
     } else {
         one_after_the_other(state, sha256, buffers);
     }
+}
+
+/// How many digests at a time are faster than fewer on this CPU. More layers than
+/// three are seldom open.
+pub(crate) fn side_by_side() -> usize {
+    if has_lanes() { 3 } else { 2 }
 }
 
 fn has_lanes() -> bool {
@@ -121,7 +128,7 @@ fn both_bmi<const N: usize>(
 fn md5_avx512<const N: usize>(state: &mut Lanes<N>, buffers: [&[Block]; N]) {
     let mut vectors = vectors_of(state);
     for number in 0..least(buffers) {
-        let words = side_by_side(buffers.map(|blocks| &blocks[number]));
+        let words = words_side_by_side(buffers.map(|blocks| &blocks[number]));
         let mut lanes = vectors;
         macro_rules! step {
             ($number:literal) => {
@@ -144,7 +151,7 @@ fn both_avx512<const N: usize>(
     let mut states = sha256.each_ref().map(|state| Halves::new(state));
     for number in 0..least(buffers) {
         let blocks = buffers.map(|blocks| &blocks[number]);
-        let words = side_by_side(blocks);
+        let words = words_side_by_side(blocks);
         let mut lanes = vectors;
         let mut rounds: [Rounds; N] =
             std::array::from_fn(|lane| Rounds::new(states[lane], blocks[lane]));
@@ -188,12 +195,15 @@ fn settled_vector(mut sum: __m128i) -> __m128i {
     sum
 }
 
-/// Each word of the states in a vector.
+/// Each word of the states in a vector; the last one fills the lanes that are left.
 #[target_feature(enable = "sse2")]
 #[inline]
 fn vectors_of<const N: usize>(state: &Lanes<N>) -> [__m128i; 4] {
-    const { assert!(N == 1 || N == 2, "blocks of one or two are put side by side") };
-    state.map(|words| _mm_set_epi32(0, 0, words[N - 1] as i32, words[0] as i32))
+    const { assert!(0 < N && N <= 4, "a vector has four lanes") };
+    state.map(|words| {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|lane: usize| words[lane.min(N - 1)] as i32);
+        _mm_set_epi32(d, c, b, a)
+    })
 }
 
 #[target_feature(enable = "sse4.1")]
@@ -208,12 +218,22 @@ fn lanes_of<const N: usize>(vectors: [__m128i; 4]) -> Lanes<N> {
 /// The sixteen words of a block of each buffer, each in a vector.
 #[target_feature(enable = "sse2")]
 #[inline]
-fn side_by_side<const N: usize>(blocks: [&Block; N]) -> [__m128i; 16] {
+fn words_side_by_side<const N: usize>(blocks: [&Block; N]) -> [__m128i; 16] {
     let mut words = [_mm_setzero_si128(); 16];
     for (at, words) in words.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-        let [one, other] = [blocks[0], blocks[N - 1]].map(|block| quarter(block, at));
-        let (low, high) = (_mm_unpacklo_epi32(one, other), _mm_unpackhi_epi32(one, other));
-        *words = [low, _mm_unpackhi_epi64(low, low), high, _mm_unpackhi_epi64(high, high)];
+        let [a, b, c, d] = [0, 1, 2, 3].map(|lane: usize| quarter(blocks[lane.min(N - 1)], at));
+        let (low, high) = (_mm_unpacklo_epi32(a, b), _mm_unpackhi_epi32(a, b));
+        *words = if N <= 2 {
+            [low, _mm_unpackhi_epi64(low, low), high, _mm_unpackhi_epi64(high, high)]
+        } else {
+            let (other_low, other_high) = (_mm_unpacklo_epi32(c, d), _mm_unpackhi_epi32(c, d));
+            [
+                _mm_unpacklo_epi64(low, other_low),
+                _mm_unpackhi_epi64(low, other_low),
+                _mm_unpacklo_epi64(high, other_high),
+                _mm_unpackhi_epi64(high, other_high),
+            ]
+        };
     }
     words
 }
@@ -389,5 +409,6 @@ mod tests {
         assert_twins([&blocks[3..]]);
         assert_twins([&blocks[..9], &blocks[11..]]);
         assert_twins([&blocks[..12], &blocks[13..]]);
+        assert_twins([&blocks[..9], &blocks[11..], &blocks[5..]]);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use self::one_after_the_other as md5_and_sha256;
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use crate::md5::blocks as md5;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use digests::{md5, md5_and_sha256};
+pub(crate) use digests::{md5, md5_and_sha256, side_by_side};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use probes::Vectors;
 #[cfg(all(fuzzing, target_arch = "x86_64"))]
@@ -44,6 +44,12 @@ pub(crate) fn one_after_the_other<const N: usize>(
     for (state, blocks) in sha256.iter_mut().zip(buffers) {
         compress256(state, &blocks[..n]);
     }
+}
+
+/// How many digests at a time are faster than fewer, here.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn side_by_side() -> usize {
+    2
 }
 
 /// Proof that this CPU has vectors that are worth their while: none is known
