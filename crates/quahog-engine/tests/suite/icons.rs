@@ -47,7 +47,11 @@ fn found(files: &[(String, String)], bytes: &[u8]) -> Vec<String> {
     let database = reference::Database::load(files, &Options::strict()).expect("sound lines");
     let verdict = database.verdict(&View::new(bytes).with_targets([0, 1]));
     assert!(verdict.unsupported.is_empty(), "{:?}", verdict.unsupported);
-    let found = names(&engine, &scan(&engine, bytes, &[1]));
+    let mut hits = scan(&engine, bytes, &[1]);
+    // A spoiled count of icons may be past the most that are looked at. Then the
+    // engine leaves open what the reference does not find.
+    hits.retain(|hit| engine.undecided(hit).is_none());
+    let found = names(&engine, &hits);
     assert_eq!(found, verdict.names);
     found.into_iter().map(|name| name.trim_end_matches(".UNOFFICIAL").to_owned()).collect()
 }
