@@ -254,34 +254,16 @@ struct Texts {
 }
 
 impl Texts {
-    /// Those of all groups, many groups at a time.
+    /// Those of all groups.
     fn of_all(groups: &[Group<'_, '_>], steps: &Steps<'_>) -> Result<Texts, BuildError> {
         if groups.len() > MAX_TEXTS {
             return Err(BuildError::TooLarge(format!("{} literals", groups.len())));
         }
         let long = if groups.len() <= MAX_VERY_FEW { usize::MAX } else { LONG };
-        let pieces: Vec<Texts> = groups
-            .par_chunks(4_096)
-            .map(|groups| Texts::of(groups, long, steps))
-            .collect::<Result<_, _>>()?;
-        let sum = |len: fn(&Texts) -> usize| pieces.iter().map(len).sum();
-        let mut all = Texts {
-            texts: Vec::with_capacity(groups.len()),
-            arena: Vec::with_capacity(sum(|piece| piece.arena.len())),
-            long: Vec::with_capacity(sum(|piece| piece.long.len())),
-            ..Texts::default()
-        };
-        pieces.into_iter().for_each(|piece| all.append(piece));
-        Ok(all)
-    }
-
-    /// Those of some groups; the shortest that is known by grams of 8 bytes is so
-    /// long.
-    fn of(groups: &[Group<'_, '_>], long: usize, steps: &Steps<'_>) -> Result<Texts, BuildError> {
         let kept = |group: &Group<'_, '_>| group.first().map_or(0, |of| cut(&of.needle.text).len());
         let mut all = Texts {
             texts: Vec::with_capacity(groups.len()),
-            arena: Vec::with_capacity(groups.iter().map(kept).sum()),
+            arena: Vec::with_capacity(groups.par_iter().map(kept).sum()),
             long: Vec::with_capacity(groups.len()),
             ..Texts::default()
         };
@@ -315,19 +297,6 @@ impl Texts {
             all.arena.extend_from_slice(bytes);
         }
         Ok(all)
-    }
-
-    /// Appends other texts.
-    fn append(&mut self, other: Texts) {
-        let (first, start) = (self.texts.len() as u32, self.arena.len() as u32);
-        let texts = other.texts.into_iter();
-        self.texts.extend(texts.map(|text| Text { start: start + text.start, ..text }));
-        self.arena.extend(other.arena);
-        self.long.extend(other.long.into_iter().map(|(text, rarest)| (first + text, rarest)));
-        self.short.extend(other.short.into_iter().map(|text| first + text));
-        self.pairs.extend(other.pairs.into_iter().map(|[pair, text]| [pair, first + text]));
-        let anchored = other.anchored.into_iter();
-        self.anchored.extend(anchored.map(|(at, bytes, text)| (at, bytes, first + text)));
     }
 
     fn bytes(&self, text: u32) -> &[u8] {
