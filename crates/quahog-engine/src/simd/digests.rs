@@ -2,11 +2,10 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_loadu_si128, _mm_rolv_epi32,
-    _mm_set_epi32, _mm_set_epi64x, _mm_set1_epi32, _mm_setzero_si128, _mm_sha256msg1_epu32,
-    _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8, _mm_shuffle_epi32,
-    _mm_ternarylogic_epi32, _mm_unpackhi_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi32,
-    _mm_unpacklo_epi64,
+    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_loadu_si128, _mm_set_epi32,
+    _mm_set_epi64x, _mm_set1_epi32, _mm_setzero_si128, _mm_sha256msg1_epu32, _mm_sha256msg2_epu32,
+    _mm_sha256rnds2_epu32, _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_unpackhi_epi32,
+    _mm_unpackhi_epi64, _mm_unpacklo_epi32, _mm_unpacklo_epi64,
 };
 
 use super::one_after_the_other;
@@ -65,10 +64,9 @@ fn has_bmi() -> bool {
     is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2")
 }
 
-/// The 64 steps of MD5, four at a time: `$four` of the number of the four, between
-/// them.
+/// The 64 steps of MD5, four at a time, and between them `$four!` of their number.
 macro_rules! steps {
-    ($step:ident, $four:expr) => {
+    ($step:ident, $four:ident) => {
         steps! { $step, $four,
             0: 0 1 2 3, 1: 4 5 6 7, 2: 8 9 10 11, 3: 12 13 14 15,
             4: 16 17 18 19, 5: 20 21 22 23, 6: 24 25 26 27, 7: 28 29 30 31,
@@ -76,13 +74,18 @@ macro_rules! steps {
             12: 48 49 50 51, 13: 52 53 54 55, 14: 56 57 58 59, 15: 60 61 62 63,
         }
     };
-    ($step:ident, $four:expr, $($number:literal: $a:literal $b:literal $c:literal $d:literal,)*) => { $(
+    ($step:ident, $four:ident, $($number:literal: $a:literal $b:literal $c:literal $d:literal,)*) => { $(
         $step!($a);
         $step!($b);
         $step!($c);
         $step!($d);
-        $four($number);
+        $four!($number);
     )* };
+}
+
+/// What stands between the steps of MD5 alone.
+macro_rules! nothing {
+    ($number:literal) => {};
 }
 
 #[target_feature(enable = "bmi1,bmi2")]
@@ -95,7 +98,7 @@ fn md5_bmi<const N: usize>(state: &mut Lanes<N>, buffers: [&[Block]; N]) {
                 md5::step::<N, $number>(&mut lanes, blocks, settled)
             };
         }
-        steps!(step, |_| ());
+        steps!(step, nothing);
         md5::add(state, &lanes);
     }
 }
@@ -106,66 +109,94 @@ fn both_bmi<const N: usize>(
     sha256: &mut [[u32; 8]; N],
     buffers: [&[Block]; N],
 ) {
-    let mut states = sha256.each_ref().map(|state| Halves::new(state));
+    let mut states = States::new(sha256);
+    let mut sums = state.map(|words| words.map(settled));
     for number in 0..least(buffers) {
         let blocks = buffers.map(|blocks| &blocks[number]);
-        let mut lanes = *state;
-        let mut rounds: [Rounds; N] =
-            std::array::from_fn(|lane| Rounds::new(states[lane], blocks[lane]));
+        let mut lanes = sums;
+        let mut rounds = states.begin(blocks);
         macro_rules! step {
             ($number:literal) => {
                 md5::step::<N, $number>(&mut lanes, blocks, settled)
             };
         }
-        steps!(step, |four| rounds.iter_mut().for_each(|rounds| rounds.four(four)));
-        md5::add(state, &lanes);
-        states.iter_mut().zip(rounds).for_each(|(state, rounds)| state.add(rounds.state));
+        macro_rules! four {
+            ($number:literal) => {
+                rounds.four::<$number>()
+            };
+        }
+        steps!(step, four);
+        md5::add(&mut sums, &lanes);
+        // Or they would be added in wide vectors.
+        sums = sums.map(|words| words.map(settled));
+        states.add(&rounds);
     }
-    *sha256 = states.map(|state| state.words());
+    *state = sums.map(|words| words.map(settled));
+    *sha256 = states.words();
 }
 
-#[target_feature(enable = "avx512f,avx512vl")]
-fn md5_avx512<const N: usize>(state: &mut Lanes<N>, buffers: [&[Block]; N]) {
+/// # Safety
+///
+/// The CPU has AVX-512 F and VL.
+#[target_feature(enable = "sse4.1")]
+unsafe fn md5_avx512<const N: usize>(state: &mut Lanes<N>, buffers: [&[Block]; N]) {
     let mut vectors = vectors_of(state);
     for number in 0..least(buffers) {
         let words = words_side_by_side(buffers.map(|blocks| &blocks[number]));
         let mut lanes = vectors;
         macro_rules! step {
             ($number:literal) => {
-                step::<$number>(&mut lanes, &words)
+                // SAFETY: the CPU has AVX-512 F and VL, as the caller says.
+                unsafe { step::<$number>(&mut lanes, &words) }
             };
         }
-        steps!(step, |_| ());
+        steps!(step, nothing);
         add(&mut vectors, lanes);
     }
     *state = lanes_of(vectors);
 }
 
-#[target_feature(enable = "sha,sse4.1,avx512f,avx512vl")]
-fn both_avx512<const N: usize>(
+/// Both digests, those of MD5 in the lanes of vectors.
+///
+/// The instructions of SHA-256 are some hundred times slower where the upper halves
+/// of vector registers are in use. So the compiler is not told of AVX-512: what of it
+/// is needed is asked for by name, in vectors of 16 bytes. It may know of wide vectors
+/// all the same (`-C target-cpu=native`), and would move arrays of states in them:
+/// [`States`] has none.
+///
+/// # Safety
+///
+/// The CPU has AVX-512 F and VL.
+#[target_feature(enable = "sha,sse4.1")]
+unsafe fn both_avx512<const N: usize>(
     state: &mut Lanes<N>,
     sha256: &mut [[u32; 8]; N],
     buffers: [&[Block]; N],
 ) {
     let mut vectors = vectors_of(state);
-    let mut states = sha256.each_ref().map(|state| Halves::new(state));
+    let mut states = States::new(sha256);
     for number in 0..least(buffers) {
         let blocks = buffers.map(|blocks| &blocks[number]);
         let words = words_side_by_side(blocks);
         let mut lanes = vectors;
-        let mut rounds: [Rounds; N] =
-            std::array::from_fn(|lane| Rounds::new(states[lane], blocks[lane]));
+        let mut rounds = states.begin(blocks);
         macro_rules! step {
             ($number:literal) => {
-                step::<$number>(&mut lanes, &words)
+                // SAFETY: the CPU has AVX-512 F and VL, as the caller says.
+                unsafe { step::<$number>(&mut lanes, &words) }
             };
         }
-        steps!(step, |four| rounds.iter_mut().for_each(|rounds| rounds.four(four)));
+        macro_rules! four {
+            ($number:literal) => {
+                rounds.four::<$number>()
+            };
+        }
+        steps!(step, four);
         add(&mut vectors, lanes);
-        states.iter_mut().zip(rounds).for_each(|(state, rounds)| state.add(rounds.state));
+        states.add(&rounds);
     }
     *state = lanes_of(vectors);
-    *sha256 = states.map(|state| state.words());
+    *sha256 = states.words();
 }
 
 fn least<const N: usize>(buffers: [&[Block]; N]) -> usize {
@@ -173,26 +204,71 @@ fn least<const N: usize>(buffers: [&[Block]; N]) -> usize {
 }
 
 /// A sum that the compiler does not take apart: it would add the constant of a
-/// step last, where the next step waits for it.
+/// step last, where the next step waits for it. And one that it makes in its turn: so
+/// the steps of MD5 and the rounds of SHA-256 stay between one another, as they are
+/// written.
 #[inline]
 fn settled(mut sum: u32) -> u32 {
     // SAFETY: no instruction but a comment.
     unsafe {
-        asm!("/* {0:e} */", inout(reg) sum, options(pure, nomem, nostack, preserves_flags));
+        asm!("/* {0:e} */", inout(reg) sum, options(nomem, nostack, preserves_flags));
     }
     sum
 }
 
-/// The same of a vector. Without it, sums of two digests become one of wider
-/// vectors, which the instructions of SHA-256 are slow beside.
+/// The same of a vector. Two of them never become one of a wider vector.
 #[target_feature(enable = "sse2")]
 #[inline]
-fn settled_vector(mut sum: __m128i) -> __m128i {
+fn settled_vector(mut vector: __m128i) -> __m128i {
     // SAFETY: no instruction but a comment.
     unsafe {
-        asm!("/* {0} */", inout(xmm_reg) sum, options(pure, nomem, nostack, preserves_flags));
+        asm!("/* {0} */", inout(xmm_reg) vector, options(nomem, nostack, preserves_flags));
     }
-    sum
+    vector
+}
+
+/// Three vectors bit by bit: of a table of eight bits that which `x`, `y` and `z` are
+/// the number of, `x` its uppermost bit.
+///
+/// # Safety
+///
+/// The CPU has AVX-512 F and VL.
+#[target_feature(enable = "sse2")]
+#[inline]
+unsafe fn bit_by_bit<const TABLE: u8>(mut x: __m128i, y: __m128i, z: __m128i) -> __m128i {
+    // SAFETY: registers alone, by an instruction that the CPU has.
+    unsafe {
+        asm!(
+            "vpternlogd {0}, {1}, {2}, {3}",
+            inout(xmm_reg) x,
+            in(xmm_reg) y,
+            in(xmm_reg) z,
+            const TABLE,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    x
+}
+
+/// The words of a vector, each turned to the left by as many bits as a step of MD5
+/// turns it.
+///
+/// # Safety
+///
+/// The CPU has AVX-512 F and VL.
+#[target_feature(enable = "sse2")]
+#[inline]
+unsafe fn turned<const NUMBER: usize>(mut words: __m128i) -> __m128i {
+    // SAFETY: registers alone, by an instruction that the CPU has.
+    unsafe {
+        asm!(
+            "vprold {0}, {0}, {1}",
+            inout(xmm_reg) words,
+            const md5::turn(NUMBER),
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    words
 }
 
 /// Each word of the states in a vector; the last one fills the lanes that are left.
@@ -201,8 +277,8 @@ fn settled_vector(mut sum: __m128i) -> __m128i {
 fn vectors_of<const N: usize>(state: &Lanes<N>) -> [__m128i; 4] {
     const { assert!(0 < N && N <= 4, "a vector has four lanes") };
     state.map(|words| {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|lane: usize| words[lane.min(N - 1)] as i32);
-        _mm_set_epi32(d, c, b, a)
+        let [a, b, c, d] = [0, 1, 2, 3].map(|lane: usize| words[lane.min(N - 1)]);
+        vector_of([d, c, b, a])
     })
 }
 
@@ -223,7 +299,7 @@ fn words_side_by_side<const N: usize>(blocks: [&Block; N]) -> [__m128i; 16] {
     for (at, words) in words.as_chunks_mut::<4>().0.iter_mut().enumerate() {
         let [a, b, c, d] = [0, 1, 2, 3].map(|lane: usize| quarter(blocks[lane.min(N - 1)], at));
         let (low, high) = (_mm_unpacklo_epi32(a, b), _mm_unpackhi_epi32(a, b));
-        *words = if N <= 2 {
+        let [a, b, c, d] = if N <= 2 {
             [low, _mm_unpackhi_epi64(low, low), high, _mm_unpackhi_epi64(high, high)]
         } else {
             let (other_low, other_high) = (_mm_unpacklo_epi32(c, d), _mm_unpackhi_epi32(c, d));
@@ -234,6 +310,7 @@ fn words_side_by_side<const N: usize>(blocks: [&Block; N]) -> [__m128i; 16] {
                 _mm_unpackhi_epi64(high, other_high),
             ]
         };
+        *words = [settled_vector(a), settled_vector(b), settled_vector(c), settled_vector(d)];
     }
     words
 }
@@ -248,22 +325,29 @@ fn quarter(block: &Block, at: usize) -> __m128i {
 }
 
 /// One of the 64 steps of a block, as [`md5::step`] does it for each lane.
-#[target_feature(enable = "avx512f,avx512vl")]
+///
+/// # Safety
+///
+/// The CPU has AVX-512 F and VL.
+#[target_feature(enable = "sse2")]
 #[inline]
-fn step<const NUMBER: usize>(lanes: &mut [__m128i; 4], words: &[__m128i; 16]) {
+unsafe fn step<const NUMBER: usize>(lanes: &mut [__m128i; 4], words: &[__m128i; 16]) {
     let [a, b, c, d] = md5::roles(NUMBER);
     let (x, y, z) = (lanes[b], lanes[c], lanes[d]);
-    let word = _mm_add_epi32(words[md5::word(NUMBER)], _mm_set1_epi32(md5::SINES[NUMBER] as i32));
+    let word = settled_vector(words[md5::word(NUMBER)]);
+    let word = _mm_add_epi32(word, _mm_set1_epi32(md5::SINES[NUMBER] as i32));
     let sum = settled_vector(_mm_add_epi32(lanes[a], word));
-    let mixed = match NUMBER / 16 {
-        0 => _mm_ternarylogic_epi32::<0b1100_1010>(x, y, z), // x ? y : z
-        1 => _mm_ternarylogic_epi32::<0b1110_0100>(x, y, z), // z ? x : y
-        2 => _mm_ternarylogic_epi32::<0b1001_0110>(x, y, z), // x ^ y ^ z
-        _ => _mm_ternarylogic_epi32::<0b0011_1001>(x, y, z), // y ^ (x | !z)
+    // SAFETY: the CPU has AVX-512 F and VL, as the caller says.
+    let mixed = unsafe {
+        match NUMBER / 16 {
+            0 => bit_by_bit::<0b1100_1010>(x, y, z), // x ? y : z
+            1 => bit_by_bit::<0b1110_0100>(x, y, z), // z ? x : y
+            2 => bit_by_bit::<0b1001_0110>(x, y, z), // x ^ y ^ z
+            _ => bit_by_bit::<0b0011_1001>(x, y, z), // y ^ (x | !z)
+        }
     };
-    let turned =
-        _mm_rolv_epi32(_mm_add_epi32(sum, mixed), _mm_set1_epi32(md5::turn(NUMBER) as i32));
-    lanes[a] = _mm_add_epi32(x, turned);
+    // SAFETY: the same.
+    lanes[a] = _mm_add_epi32(x, unsafe { turned::<NUMBER>(_mm_add_epi32(sum, mixed)) });
 }
 
 #[target_feature(enable = "sse2")]
@@ -281,8 +365,8 @@ impl Halves {
     #[target_feature(enable = "sse2")]
     #[inline]
     fn new(words: &[u32; 8]) -> Halves {
-        let [a, b, c, d, e, f, g, h] = words.map(|word| word as i32);
-        Halves([_mm_set_epi32(a, b, e, f), _mm_set_epi32(c, d, g, h)])
+        let [a, b, c, d, e, f, g, h] = *words;
+        Halves([vector_of([a, b, e, f]), vector_of([c, d, g, h])])
     }
 
     #[target_feature(enable = "sse2")]
@@ -302,6 +386,68 @@ impl Halves {
     }
 }
 
+/// The states of SHA-256 of up to three buffers.
+#[derive(Clone, Copy)]
+struct States<const N: usize>(Halves, Halves, Halves);
+
+impl<const N: usize> States<N> {
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn new(states: &[[u32; 8]; N]) -> States<N> {
+        const { assert!(0 < N && N <= 3, "as many as there are fields") };
+        let state = |lane: usize| Halves::new(&states[lane.min(N - 1)]);
+        States(state(0), state(1), state(2))
+    }
+
+    /// Begins with a block of each.
+    #[target_feature(enable = "ssse3")]
+    #[inline]
+    fn begin(&self, blocks: [&Block; N]) -> Blocks<N> {
+        let one = Rounds::new(self.0, blocks[0]);
+        let two = if N > 1 { Rounds::new(self.1, blocks[1 % N]) } else { one };
+        let three = if N > 2 { Rounds::new(self.2, blocks[2 % N]) } else { one };
+        Blocks(one, two, three)
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn add(&mut self, blocks: &Blocks<N>) {
+        self.0.add(blocks.0.state);
+        if N > 1 {
+            self.1.add(blocks.1.state);
+        }
+        if N > 2 {
+            self.2.add(blocks.2.state);
+        }
+    }
+
+    #[target_feature(enable = "sse4.1")]
+    #[inline]
+    fn words(self) -> [[u32; 8]; N] {
+        let words = [self.0.words(), self.1.words(), self.2.words()];
+        std::array::from_fn(|lane| words[lane])
+    }
+}
+
+/// Blocks on their way through SHA-256, one of each buffer.
+#[derive(Clone, Copy)]
+struct Blocks<const N: usize>(Rounds, Rounds, Rounds);
+
+impl<const N: usize> Blocks<N> {
+    /// Four of the 64 rounds.
+    #[target_feature(enable = "sha,ssse3")]
+    #[inline]
+    fn four<const NUMBER: usize>(&mut self) {
+        self.0.four::<NUMBER>();
+        if N > 1 {
+            self.1.four::<NUMBER>();
+        }
+        if N > 2 {
+            self.2.four::<NUMBER>();
+        }
+    }
+}
+
 /// A block on its way through SHA-256.
 #[derive(Clone, Copy)]
 struct Rounds {
@@ -314,28 +460,39 @@ impl Rounds {
     #[inline]
     fn new(state: Halves, block: &Block) -> Rounds {
         let order = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
-        let words = std::array::from_fn(|at| _mm_shuffle_epi8(quarter(block, at), order));
-        Rounds { state, words }
+        let turned = |at| settled_vector(_mm_shuffle_epi8(quarter(block, at), order));
+        Rounds { state, words: [turned(0), turned(1), turned(2), turned(3)] }
     }
 
     /// Four of the 64 rounds.
     #[target_feature(enable = "sha,ssse3")]
     #[inline]
-    fn four(&mut self, number: usize) {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|ahead| self.words[(number + ahead) % 4]);
+    fn four<const NUMBER: usize>(&mut self) {
+        // The last sixteen words, the earliest first.
+        let [a, b, c, d] = self.words;
         let mut words = a;
-        if number >= 4 {
+        if NUMBER >= 4 {
             let sum = _mm_add_epi32(_mm_sha256msg1_epu32(a, b), _mm_alignr_epi8(d, c, 4));
             words = _mm_sha256msg2_epu32(sum, d);
-            self.words[number % 4] = words;
         }
-        let [a, b, c, d] = ROOTS[number].map(|root| root as i32);
+        self.words = [b, c, d, words];
+        let [a, b, c, d] = ROOTS[NUMBER].map(|root| root as i32);
         let sum = _mm_add_epi32(words, _mm_set_epi32(d, c, b, a));
-        let Halves([abef, cdgh]) = &mut self.state;
-        *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, sum);
+        let Halves([abef, cdgh]) = self.state;
+        let cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
         let upper = _mm_shuffle_epi32(sum, 0x0e);
-        *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, upper);
+        let abef = settled_vector(_mm_sha256rnds2_epu32(abef, cdgh, upper));
+        self.state = Halves([abef, cdgh]);
     }
+}
+
+/// A vector of words, the uppermost first. Each is settled by itself, and so is each
+/// that [`words_of`] gives: else they would be moved in wide vectors.
+#[target_feature(enable = "sse2")]
+#[inline]
+fn vector_of(words: [u32; 4]) -> __m128i {
+    let [a, b, c, d] = words.map(|word| settled(word) as i32);
+    _mm_set_epi32(a, b, c, d)
 }
 
 /// The words of a vector, the uppermost first.
@@ -348,7 +505,7 @@ fn words_of(vector: __m128i) -> [u32; 4] {
         _mm_extract_epi32::<1>(vector),
         _mm_extract_epi32::<0>(vector),
     ];
-    words.map(|word| word as u32)
+    words.map(|word| settled(word as u32))
 }
 
 /// The constants of the 64 rounds of SHA-256, four by four (FIPS 180-4).
@@ -399,6 +556,28 @@ mod tests {
             let both = found_states != states;
             assert_eq!(both, !name.starts_with("md5"), "{name}");
             assert!(!both || found_states == expected_states, "{name}");
+        }
+    }
+
+    /// With `-C target-cpu=native` or `codegen-units=1` a compiler once moved states in
+    /// wide vectors, and this took sixty times as long.
+    #[test]
+    fn no_wide_vector_slows_sha256_down() {
+        let block = [[7; 64]; 256];
+        let least = |both: Both<3>| {
+            let run = |_| {
+                let (mut lanes, mut states) = (Lanes::default(), [[9; 8]; 3]);
+                let start = std::time::Instant::now();
+                both(&mut lanes, &mut states, [&block; 3]);
+                std::hint::black_box((lanes, states));
+                start.elapsed()
+            };
+            (0..9).map(run).min().unwrap_or_default()
+        };
+        let apart = least(one_after_the_other);
+        for (name, twin) in twins::<3>() {
+            let time = least(twin);
+            assert!(time < 8 * apart, "{name}: {time:?}, one after the other {apart:?}");
         }
     }
 
