@@ -6,10 +6,9 @@
 //! the prefilter reads them: bit 5 is set, so letters lose their case.
 
 /// Pairs of folded bytes, then triples by their hash: eighths of a bit.
-static MODEL: &[u8] = include_bytes!("grams.bin");
+static MODEL: &[u8; PAIRS + TRIPLES] = include_bytes!("grams.bin");
 
 const PAIRS: usize = 1 << 14;
-#[cfg(test)]
 const TRIPLES: usize = 1 << 17;
 
 /// A byte as the prefilter reads it.
@@ -51,7 +50,7 @@ fn triple_at(key: usize) -> i32 {
 }
 
 fn cost_at(place: usize) -> i32 {
-    MODEL.get(place).map_or(0, |&cost| i32::from(cost))
+    MODEL[place].into()
 }
 
 /// How many places a byte of data has, on average, where a literal stands in
@@ -98,29 +97,39 @@ pub(crate) fn power(eighths: i32) -> f64 {
 /// frequency. Cheaper than one by one; all literals of a set go through here.
 pub(crate) fn weigh<const LEN: usize>(literal: &[u8], mut take: impl FnMut(usize, f64)) {
     const { assert!(LEN >= 3 && LEN <= 10) };
-    let [a, b, rest @ ..] = literal else { return };
-    // Three bytes, as the model knows them.
-    let mut key = bits(*a) << 7 | bits(*b);
-    let mut next = cost_at(key);
-    // Of the last eight places: what the pair there costs, what the byte behind it
-    // does, and whether the three are different.
-    let (mut pairs, mut more, mut differ) = ([0i32; 8], [0i32; 8], [false; 8]);
-    // What the bytes behind the pair cost, of the gram that ends here.
+    let mut first = 0;
+    while let Some(left) = literal.get(first..).filter(|left| left.len() >= LEN) {
+        let piece = &left[..left.len().min(PIECE)];
+        weigh_piece::<LEN>(piece, |at, frequency| take(first + at, frequency));
+        first += PIECE - (LEN - 1);
+    }
+}
+
+/// Bytes that are weighed at a time.
+const PIECE: usize = 64;
+
+fn weigh_piece<const LEN: usize>(piece: &[u8], mut take: impl FnMut(usize, f64)) {
+    let mut seven = [0u8; PIECE + 2];
+    seven.iter_mut().zip(piece).for_each(|(seven, &byte)| *seven = bits(byte) as u8); // 7 bits
+    // What each pair costs, and what all bytes do together that stand before the third
+    // byte from here, each behind two others.
+    let (mut pairs, mut sums) = ([0i32; PIECE], [0i32; PIECE + 1]);
     let mut sum = 0;
-    for (at, &byte) in rest.iter().enumerate() {
-        key = (key << 7 | bits(byte)) & ((1 << 21) - 1);
-        let cost = (triple_at(key) - next).max(0);
-        // A gram has two bytes fewer of these than it is long.
-        sum += cost - if at >= LEN - 2 { more[(at - (LEN - 2)) % 8] } else { 0 };
-        let (a, b, c) = (key >> 14, key >> 7 & 127, key & 127);
-        (pairs[at % 8], more[at % 8]) = (next, cost);
-        differ[at % 8] = a != b && b != c && a != c;
-        next = cost_at(key & ((1 << 14) - 1));
-        if let Some(start) = (at + 3).checked_sub(LEN) {
-            let frequency = power(pairs[start % 8] + sum);
-            let dull = !differ[start % 8] && literal.get(start..start + LEN).is_some_and(is_dull);
-            take(start, if dull { frequency.max(DULL) } else { frequency });
-        }
+    let threes = seven.array_windows::<3>().take(piece.len());
+    for ((&[a, b, c], pair), place) in threes.zip(&mut pairs).zip(&mut sums) {
+        let two = usize::from(a) << 7 | usize::from(b);
+        *place = sum;
+        *pair = cost_at(two & (PAIRS - 1));
+        sum += (triple_at(two << 7 | usize::from(c)) - *pair).max(0);
+    }
+    for (at, gram) in piece.windows(LEN).enumerate() {
+        // A gram has two bytes fewer than it is long that stand behind two others.
+        let frequency = power(pairs[at] + sums[at + LEN - 2] - sums[at]);
+        let dull = || {
+            let [a, b, c] = [seven[at], seven[at + 1], seven[at + 2]];
+            (a == b || b == c || a == c) && is_dull(gram)
+        };
+        take(at, if frequency < DULL && dull() { DULL } else { frequency });
     }
 }
 
@@ -195,8 +204,10 @@ mod tests {
     #[test]
     fn frequencies_are_those_of_each_gram() {
         let text = b"<script>eval(unescape('%u9090'))\0\0\0\0\0\0\0\0\0";
-        for end in 0..=text.len() {
-            let text = &text[..end];
+        let long = text.repeat(20);
+        let ends = [PIECE - 1, PIECE, PIECE + 1, PIECE + 2, 2 * PIECE - 3, long.len()];
+        for end in (0..=text.len()).chain(ends) {
+            let text = &long[..end];
             let each = |len| text.windows(len).map(frequency).collect::<Vec<_>>();
             let (mut four, mut eight) = (Vec::new(), Vec::new());
             weigh::<4>(text, |_, frequency| four.push(frequency));
