@@ -124,6 +124,7 @@ pub struct Budget<'c> {
     fuel: Cell<u64>,
     work: Cell<u64>,
     keys: Cell<u32>,
+    steps: Cell<u64>,
     until_check: Cell<u64>,
     deadline: Option<Instant>,
     cancel: Option<&'c AtomicBool>,
@@ -134,6 +135,9 @@ pub struct Budget<'c> {
 /// Keys that are made of passwords for one input. Each may take a tenth of a
 /// second, and has next to no bytes to show for it.
 pub(crate) const MAX_KEYS: u32 = 4;
+
+/// Instructions of packed programs that are run for one input: about two seconds.
+const MAX_STEPS: u64 = 1 << 26;
 
 /// Fuel between two looks at the clock and the cancel flag.
 const CHECK_INTERVAL: u64 = 64 << 10;
@@ -149,6 +153,7 @@ impl<'c> Budget<'c> {
             fuel: Cell::new(limits.fuel),
             work: Cell::new(0),
             keys: Cell::new(MAX_KEYS),
+            steps: Cell::new(MAX_STEPS),
             until_check: Cell::new(0),
             deadline: None,
             cancel: None,
@@ -247,6 +252,14 @@ impl<'c> Budget<'c> {
         let left = self.keys.get();
         self.keys.set(left.saturating_sub(1));
         left > 0
+    }
+
+    /// Charges up to so many instructions of a program that is run to unpack itself;
+    /// says how many are left of these.
+    pub(crate) fn steps(&self, wanted: u64) -> u64 {
+        let left = self.steps.get();
+        self.steps.set(left.saturating_sub(wanted));
+        wanted.min(left)
     }
 
     /// Charges one more part.

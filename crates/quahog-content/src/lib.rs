@@ -39,6 +39,7 @@ mod archive;
 pub mod damage;
 mod document;
 mod mail;
+pub mod packer;
 pub mod picture;
 pub mod text;
 

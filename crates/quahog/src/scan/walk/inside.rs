@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use quahog_content::{Ambiguity, Format, Part, Shortfall, Switch, open};
+use quahog_content::{Ambiguity, Format, Part, Shortfall, Switch, open, packer};
 use quahog_engine::{Inside, Interrupted, Layer, PartEntry, exe};
 use quahog_sig::SigKind;
 use quahog_sig::model::FileType;
@@ -52,6 +52,20 @@ impl Walk<'_> {
         let inner = Depth { layers: depth.layers + 2, containers: depth.containers + 1, ..depth };
         let assumed = Some(FileType::MSEXE);
         self.piece(bytes, assumed, &around, inner, format!("program at {start}"))
+    }
+
+    /// Walks the program that a packed one unpacks itself to.
+    pub(super) fn unpacked(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
+        if layer.file_type() != FileType::MSEXE || !self.settings.pe {
+            return ControlFlow::Continue(());
+        }
+        let packer::Unpacked { program, shortfall } = packer::unpack(layer.bytes(), self.budget);
+        if let Some(shortfall) = shortfall {
+            self.missing(shortfall);
+        }
+        let Some(program) = program else { return ControlFlow::Continue(()) };
+        let inner = Depth { layers: depth.layers + 1, containers: depth.containers + 1, ..depth };
+        self.piece(&program, Some(FileType::MSEXE), layer, inner, "unpacked".to_owned())
     }
 
     /// Walks the archives that lie inside a layer behind its start: those of

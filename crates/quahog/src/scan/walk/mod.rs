@@ -363,6 +363,7 @@ impl<'w> Walk<'w> {
         }
         self.handled(own, depth)?;
         self.program_inside(own, depth)?;
+        self.unpacked(own, depth)?;
         self.archives_inside(own, depth, origin.is_cut)?;
         if (by_head == FileType::HTML || inside.html) && !self.settings.normalize {
             return self.look(own, Look::Html, "raw");

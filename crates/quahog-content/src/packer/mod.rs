@@ -1,0 +1,350 @@
+//! Programs that unpack themselves (UPX, ASPack, WWPack and the like).
+//!
+//! There is no decoder for each: the program is run, as far as it unpacks itself,
+//! by an interpreter of the instructions that such programs are made of. It sees
+//! a processor, its own image and a few functions of the system that do next to
+//! nothing; it can reach nothing else. Where it leaves for what it has written, it
+//! is unpacked: its memory then is the program that a loader would have been given.
+//!
+//! Only programs for Windows of 32 bits are run, and of these only those that
+//! enter at a section that they may write to, which hardly any other has. How many
+//! instructions are run is bounded for each program and for an input as a whole.
+
+mod cpu;
+mod memory;
+mod system;
+
+use crate::{Budget, Shortfall};
+use cpu::{Cpu, Stop};
+use memory::Memory;
+use system::System;
+
+/// A program out of a program.
+#[derive(Clone, Debug, Default)]
+pub struct Unpacked {
+    /// A PE file: the memory of the program when it was unpacked, or as far as it came.
+    /// `None` if it does not unpack itself.
+    pub program: Option<Vec<u8>>,
+    /// Why it came no further, if it is packed.
+    pub shortfall: Option<Shortfall>,
+}
+
+/// Runs a PE file until it is unpacked, if it looks as if it were packed.
+///
+/// Takes time linear in the bytes, and up to the instructions that the budget has
+/// left; memory for the image, twice. Each instruction is charged as a byte.
+pub fn unpack(bytes: &[u8], budget: &Budget<'_>) -> Unpacked {
+    let Some(headers) = Headers::read(bytes).filter(Headers::may_be_packed) else {
+        return Unpacked::default();
+    };
+    let (room, shortfall) = budget.unpacked_room(bytes.len());
+    if u64::from(headers.image_len) > room.min(MAX_IMAGE) {
+        let shortfall = Some(if room < MAX_IMAGE { shortfall } else { Shortfall::Unsupported });
+        return Unpacked { program: None, shortfall };
+    }
+    if let Err(shortfall) = budget.tick(bytes.len() as u64 + u64::from(headers.image_len) / 16) {
+        return Unpacked { program: None, shortfall: Some(shortfall) };
+    }
+    let mut run = Run::new(&headers, bytes);
+    let shortfall = run.go(&headers, bytes.len(), budget);
+    let program = run.unpacked.take().map(|(image, entry)| headers.rebuild(image, entry));
+    Unpacked { program, shortfall }
+}
+
+/// The largest image that is run.
+const MAX_IMAGE: u64 = 32 << 20;
+/// Instructions for a program, beside those for each of its bytes: enough for what
+/// is usually packed.
+const STEPS: u64 = 4 << 20;
+const STEPS_PER_BYTE: u64 = 64;
+/// Instructions after which a program that is unpacked is no longer watched for
+/// something else that it may unpack.
+const STEPS_BEHIND: u64 = 1 << 20;
+/// Bytes that a program writes at least when it unpacks something.
+const UNPACKED: usize = 512;
+/// Instructions between two looks at the budget.
+const STRIDE: u64 = 1 << 12;
+
+/// What is needed of the headers of a PE file.
+#[derive(Debug)]
+struct Headers {
+    /// Where the PE header is.
+    start: usize,
+    /// Where the table of sections is.
+    table: usize,
+    entry: u32,
+    base: u32,
+    image_len: u32,
+    headers_len: usize,
+    imports: u32,
+    sections: Vec<Section>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Section {
+    address: u32,
+    len: u32,
+    offset: u32,
+    raw_len: u32,
+    writable: bool,
+    executable: bool,
+}
+
+impl Section {
+    fn has(&self, address: u32) -> bool {
+        address.wrapping_sub(self.address) < self.len.max(self.raw_len)
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..)?.first_chunk()?;
+    Some(u32::from_le_bytes(*bytes))
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<u16> {
+    let bytes = bytes.get(at..)?.first_chunk()?;
+    Some(u16::from_le_bytes(*bytes))
+}
+
+/// The most sections that a program is run with.
+const MAX_SECTIONS: usize = 96;
+
+impl Headers {
+    fn read(bytes: &[u8]) -> Option<Headers> {
+        if !bytes.starts_with(b"MZ") {
+            return None;
+        }
+        Headers::read_at(bytes, word(bytes, 60)? as usize)
+    }
+
+    /// Reads the header of a PE file for x86 that stands here.
+    fn read_at(bytes: &[u8], start: usize) -> Option<Headers> {
+        let header = bytes.get(start..)?;
+        if !header.starts_with(b"PE\0\0") || half(header, 4)? != 0x14c || half(header, 24)? != 0x10b
+        {
+            return None;
+        }
+        let n_sections = usize::from(half(header, 6)?);
+        let table = start + 24 + usize::from(half(header, 20)?);
+        if n_sections > MAX_SECTIONS {
+            return None;
+        }
+        let section = |number: usize| {
+            let at = table + 40 * number;
+            let raw_len = word(bytes, at + 16)?;
+            let len = word(bytes, at + 8)?;
+            Some(Section {
+                address: word(bytes, at + 12)?,
+                len: if len == 0 { raw_len } else { len },
+                // A loader rounds it.
+                offset: word(bytes, at + 20)? & !0x1ff,
+                raw_len,
+                writable: word(bytes, at + 36)? & 0x8000_0000 != 0,
+                executable: word(bytes, at + 36)? & 0x2000_0000 != 0,
+            })
+        };
+        let n_directories = word(header, 116)?;
+        Some(Headers {
+            start,
+            table,
+            entry: word(header, 40)?,
+            base: word(header, 52)?,
+            image_len: word(header, 80)?,
+            headers_len: word(header, 84)? as usize,
+            imports: if n_directories > 1 { word(header, 128).unwrap_or(0) } else { 0 },
+            sections: (0..n_sections).map(section).collect::<Option<_>>()?,
+        })
+    }
+
+    /// Whether the program enters at a section that it may write to.
+    fn may_be_packed(&self) -> bool {
+        self.sections.iter().any(|section| section.has(self.entry) && section.writable)
+    }
+
+    /// Whether it has room for code that is not in the file.
+    fn is_hollow(&self) -> bool {
+        let hollow = |section: &Section| section.executable && section.raw_len == 0;
+        self.sections.iter().any(hollow)
+    }
+
+    /// The section that an address of the image is in.
+    fn section(&self, address: u32) -> Option<usize> {
+        self.sections.iter().position(|section| section.has(address))
+    }
+
+    /// The image that a loader makes of the file.
+    fn load(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut image = vec![0; self.image_len as usize];
+        put(&mut image, 0, &bytes[..bytes.len().min(self.headers_len)]);
+        for section in &self.sections {
+            let len = section.raw_len.min(section.len.next_multiple_of(0x1000)) as usize;
+            let raw = bytes.get(section.offset as usize..).unwrap_or_default();
+            put(&mut image, section.address as usize, &raw[..raw.len().min(len)]);
+        }
+        image
+    }
+
+    /// A PE file of an image: each section lies where it is in memory. The headers are
+    /// those that the program had before it was packed, if they are found in it.
+    fn rebuild(&self, mut image: Vec<u8>, entry: u32) -> Vec<u8> {
+        let found = memchr::memmem::find_iter(&image, b"PE\0\0").take(64).find_map(|at| {
+            let own = Headers::read_at(&image, at).filter(|own| own.entry == entry)?;
+            let fits = |section: &Section| {
+                section.address >= 0x1000 && section.address < self.image_len.min(own.image_len)
+            };
+            let is_whole = !own.sections.is_empty() && own.sections.iter().all(fits);
+            (is_whole && at != self.start).then(|| image[at..own.table + 40 * own.sections.len()].to_vec())
+        });
+        if let Some(header) = found {
+            // The place that a small program's header has.
+            const START: usize = 0xd0;
+            if START + header.len() <= 0x1000.min(image.len()) {
+                image[..0x1000].fill(0);
+                image[..2].copy_from_slice(b"MZ");
+                put(&mut image, 60, &(START as u32).to_le_bytes());
+                put(&mut image, START, &header);
+                return self.laid_out(image, START, entry);
+            }
+        }
+        let start = self.start;
+        self.laid_out(image, start, entry)
+    }
+
+    fn laid_out(&self, mut image: Vec<u8>, start: usize, entry: u32) -> Vec<u8> {
+        let Some(own) = Headers::read_at(&image, start) else { return image };
+        let mut put_word = |at: usize, value: u32| put(&mut image, at, &value.to_le_bytes());
+        put_word(start + 40, entry);
+        put_word(start + 60, 0x1000); // of the file, as of the memory
+        // What unpacked it is no part of it, if nothing of the file is behind that.
+        let packer = self.section(self.entry).filter(|&at| {
+            own.start == self.start
+                && self.section(entry).is_some_and(|section| section < at)
+                && self.sections[at + 1..].iter().all(|section| section.raw_len == 0)
+        });
+        let n_sections = packer.unwrap_or(own.sections.len());
+        put(&mut image, start + 6, &(n_sections as u16).to_le_bytes()); // at most 96
+        let mut put_word = |at: usize, value: u32| put(&mut image, at, &value.to_le_bytes());
+        let mut file_len = 0x1000;
+        for (number, section) in own.sections.iter().take(n_sections).enumerate() {
+            let at = own.table + 40 * number;
+            let end = u64::from(section.address) + u64::from(section.len);
+            let end = end.next_multiple_of(0x1000).min(self.image_len.into()) as u32;
+            put_word(at + 16, end.saturating_sub(section.address));
+            put_word(at + 20, section.address);
+            file_len = file_len.max(end as usize);
+        }
+        image.truncate(file_len);
+        image
+    }
+}
+
+/// Copies as much as has room.
+fn put(image: &mut [u8], at: usize, bytes: &[u8]) {
+    let room = image.get_mut(at..).unwrap_or_default();
+    room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+}
+
+/// A program that runs.
+struct Run {
+    cpu: Cpu,
+    memory: Memory,
+    system: System,
+    /// The image when it was unpacked, and where the program went on.
+    unpacked: Option<(Vec<u8>, u32)>,
+}
+
+impl Run {
+    fn new(headers: &Headers, bytes: &[u8]) -> Run {
+        let mut system = System::default();
+        let mut image = headers.load(bytes);
+        bind(&mut image, headers, &mut system);
+        let memory = Memory::new(headers.base, image);
+        let cpu = Cpu::new(headers.base.wrapping_add(headers.entry));
+        Run { cpu, memory, system, unpacked: None }
+    }
+
+    /// Runs until there is nothing more to come. Gives why it could not, if the
+    /// program may be packed.
+    fn go(&mut self, headers: &Headers, len: usize, budget: &Budget<'_>) -> Option<Shortfall> {
+        let mut left = STEPS + STEPS_PER_BYTE * len as u64;
+        // What was written when it was last unpacked.
+        let mut known = 0;
+        while left > 0 {
+            let stride = budget.steps(left.min(STRIDE));
+            if stride == 0 {
+                break;
+            }
+            if let Err(shortfall) = budget.tick(stride) {
+                return Some(shortfall);
+            }
+            let mut steps = 0;
+            while steps < stride {
+                let from = self.cpu.at;
+                match self.step((stride - steps) as u32) {
+                    Ok(times) => steps += u64::from(times),
+                    Err(_) => {
+                        if self.unpacked.is_some() || self.memory.n_written() < UNPACKED {
+                            return None;
+                        }
+                        // What it has made so far is better than nothing.
+                        self.unpacked = Some((self.memory.image().to_vec(), headers.entry));
+                        return headers.is_hollow().then_some(Shortfall::Unsupported);
+                    }
+                }
+                if !self.cpu.jumped || self.memory.n_written() < known + UNPACKED {
+                    continue;
+                }
+                let [from, to] = [from, self.cpu.at].map(|at| at.wrapping_sub(headers.base));
+                let sections = headers.section(from).zip(headers.section(to));
+                if sections.is_some_and(|(from, to)| from != to) {
+                    known = self.memory.n_written();
+                    self.unpacked = Some((self.memory.image().to_vec(), to));
+                    left = left.min(STEPS_BEHIND);
+                }
+            }
+            left = left.saturating_sub(stride);
+        }
+        self.unpacked.is_none().then_some(Shortfall::Fuel)
+    }
+
+    fn step(&mut self, most: u32) -> Result<u32, Stop> {
+        if !self.system.has(self.cpu.at) {
+            return self.cpu.step(&mut self.memory, most);
+        }
+        self.system.serve(&mut self.cpu, &mut self.memory)?;
+        Ok(1)
+    }
+}
+
+/// Writes the addresses of the functions that a program imports to where it looks for
+/// them.
+fn bind(image: &mut [u8], headers: &Headers, system: &mut System) {
+    let mut left = MAX_IMPORTS;
+    for at in (headers.imports as usize..).step_by(20).take(MAX_LIBRARIES) {
+        let read = |field| word(image, at + field).unwrap_or(0) as usize;
+        let (names, library, addresses) = (read(0), read(12), read(16));
+        if headers.imports == 0 || library == 0 || addresses == 0 {
+            break;
+        }
+        for number in (0..).step_by(4) {
+            let from = if names == 0 { addresses } else { names };
+            let Some(name) = word(image, from + number).filter(|&name| name != 0) else { break };
+            let name = match name {
+                number @ 0x8000_0000.. => format!("#{}", number & 0xffff).into_bytes(),
+                place => {
+                    let text = image.get(place as usize + 2..).unwrap_or_default();
+                    text.iter().copied().take(256).take_while(|&byte| byte != 0).collect()
+                }
+            };
+            left -= 1;
+            if left == 0 {
+                return;
+            }
+            put(image, addresses + number, &system.address(&name).to_le_bytes());
+        }
+    }
+}
+
+/// Libraries, and functions in all of them, that a program may import.
+const MAX_LIBRARIES: usize = 256;
+const MAX_IMPORTS: usize = 4096;
