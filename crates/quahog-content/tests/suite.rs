@@ -3,6 +3,7 @@
 mod archive;
 mod document;
 mod mail;
+mod packer;
 mod text;
 
 use std::time::{Duration, Instant};

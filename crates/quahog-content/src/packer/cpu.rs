@@ -12,6 +12,8 @@ pub(super) enum Stop {
     Unknown,
     /// It asks for something that is not known here, or is at its end.
     System,
+    /// It wants to be asked behind each instruction.
+    Step,
 }
 
 impl From<Fault> for Stop {
@@ -29,6 +31,13 @@ const EBP: usize = 5;
 const ESI: usize = 6;
 const EDI: usize = 7;
 
+/// Where a context, in which the system keeps what a program did, has each register,
+/// its place and its flags; and how long it is.
+const CONTEXT: [u32; 8] = [0xb0, 0xac, 0xa8, 0xa4, 0xc4, 0xb4, 0xa0, 0x9c];
+const CONTEXT_AT: u32 = 0xb8;
+const CONTEXT_FLAGS: u32 = 0xc0;
+const CONTEXT_LEN: u32 = 0x2cc;
+
 /// The registers.
 #[derive(Debug, Default)]
 pub(super) struct Cpu {
@@ -42,6 +51,8 @@ pub(super) struct Cpu {
     /// The byte whose parity counts.
     parity: u8,
     down: bool,
+    /// Whether its handler is called behind the next instruction.
+    stepping: bool,
     /// Whether the last instruction led somewhere else.
     pub(super) jumped: bool,
 }
@@ -138,6 +149,12 @@ impl Cpu {
     /// Runs one instruction; a repeated one runs as often as it says, up to `most`
     /// times, and goes on when it is run again. Gives how often.
     pub(super) fn step(&mut self, memory: &mut Memory, most: u32) -> Result<u32, Stop> {
+        let stepping = self.stepping;
+        let times = self.instruction(memory, most)?;
+        if stepping && self.stepping { Err(Stop::Step) } else { Ok(times) }
+    }
+
+    fn instruction(&mut self, memory: &mut Memory, most: u32) -> Result<u32, Stop> {
         let bytes = memory.code(self.at)?;
         let mut code = Code { bytes, next: 0, width: Long, segment: 0, repeat: None };
         self.jumped = false;
@@ -234,8 +251,7 @@ impl Cpu {
             }
             0x69 | 0x6b => {
                 let (to, place) = self.operands(code)?;
-                let number =
-                    if opcode == 0x69 { code.number(code.width)? } else { code.short()? };
+                let number = if opcode == 0x69 { code.number(code.width)? } else { code.short()? };
                 let value = self.get(memory, place, code.width)?;
                 self.multiply(memory, to, value, number, code.width)?;
             }
@@ -286,7 +302,8 @@ impl Cpu {
             0x90 => {}
             0x91..=0x97 => {
                 let (a, b) = (Place::Register(EAX), Place::Register(register));
-                let (left, right) = (self.get(memory, a, code.width)?, self.get(memory, b, code.width)?);
+                let (left, right) =
+                    (self.get(memory, a, code.width)?, self.get(memory, b, code.width)?);
                 self.set(memory, a, code.width, right)?;
                 self.set(memory, b, code.width, left)?;
             }
@@ -302,9 +319,7 @@ impl Cpu {
             0x9c => self.push(memory, code.width, self.flags())?,
             0x9d => {
                 let flags = self.pop(memory, code.width)?;
-                self.set_flags(flags);
-                self.down = flags & 0x400 != 0;
-                self.overflow = flags & 0x800 != 0;
+                self.set_all_flags(flags);
             }
             0x9e => self.set_flags(self.registers[EAX] >> 8),
             0x9f => {
@@ -361,7 +376,10 @@ impl Cpu {
                 self.registers[ESP] = self.registers[EBP];
                 self.registers[EBP] = self.pop(memory, Long)?;
             }
-            0xd6 => self.registers[EAX] = self.registers[EAX] & !0xff | if self.carry { 0xff } else { 0 },
+            0xd6 => {
+                self.registers[EAX] =
+                    self.registers[EAX] & !0xff | if self.carry { 0xff } else { 0 }
+            }
             0xd7 => {
                 let place = self.registers[EBX].wrapping_add(self.registers[EAX] & 0xff);
                 let [byte] = memory.read(place.wrapping_add(code.segment))?;
@@ -788,6 +806,60 @@ impl Cpu {
         self.get(memory, Place::Memory(at), Long)
     }
 
+    /// Calls the handler that the program has for what it cannot do, as the system
+    /// does; says whether it has one. What was done so far is put by on the stack, and
+    /// the handler returns to `back`.
+    pub(super) fn raise(&mut self, memory: &mut Memory, back: u32) -> Result<bool, Stop> {
+        let frame = self.get(memory, Place::Memory(Memory::block()), Long)?;
+        let (Ok(handler), true) = (memory.read(frame.wrapping_add(4)), frame != u32::MAX) else {
+            return Ok(false);
+        };
+        let code = if self.stepping { 0x8000_0004 } else { 0xc000_0005 };
+        self.stepping = false;
+        let context = (self.registers[ESP] & !3).wrapping_sub(CONTEXT_LEN);
+        let record = context.wrapping_sub(0x50);
+        for (register, place) in CONTEXT.into_iter().enumerate() {
+            let value = self.registers[register].to_le_bytes();
+            memory.write(context.wrapping_add(place), value)?;
+        }
+        memory.write(context.wrapping_add(CONTEXT_AT), self.at.to_le_bytes())?;
+        memory.write(context.wrapping_add(CONTEXT_FLAGS), self.flags().to_le_bytes())?;
+        for (place, value) in [(0, code), (4, 0), (8, 0), (12, self.at), (16, 0)] {
+            memory.write(record.wrapping_add(place), u32::to_le_bytes(value))?;
+        }
+        // The system has a handler of its own, for what goes wrong in this one.
+        self.registers[ESP] = record;
+        self.push(memory, Long, back)?;
+        self.push(memory, Long, frame)?;
+        memory.write(Memory::block(), self.registers[ESP].to_le_bytes())?;
+        for value in [0, context, frame, record, back] {
+            self.push(memory, Long, value)?;
+        }
+        self.at = u32::from_le_bytes(handler);
+        self.jumped = false;
+        Ok(true)
+    }
+
+    /// Goes on as a handler says that has returned.
+    pub(super) fn resume(&mut self, memory: &mut Memory) -> Result<(), Stop> {
+        // The arguments that it was called with are still there.
+        let argument = |number: u32| memory.read(self.registers[ESP].wrapping_add(4 * number));
+        let [frame, context] = [argument(1)?, argument(2)?].map(u32::from_le_bytes);
+        memory.write(Memory::block(), frame.to_le_bytes())?;
+        if self.registers[EAX] != 0 {
+            return Err(Stop::System);
+        }
+        let word = |place: u32| memory.read(context.wrapping_add(place)).map(u32::from_le_bytes);
+        for (register, place) in CONTEXT.into_iter().enumerate() {
+            self.registers[register] = word(place)?;
+        }
+        let flags = word(CONTEXT_FLAGS)?;
+        self.set_all_flags(flags);
+        self.at = word(CONTEXT_AT)?;
+        self.jumped = false;
+        Ok(())
+    }
+
     fn jump(&mut self, to: u32) {
         self.at = to;
         self.jumped = true;
@@ -974,10 +1046,18 @@ impl Cpu {
             (self.adjust, 4),
             (self.zero, 6),
             (self.sign, 7),
+            (self.stepping, 8),
             (self.down, 10),
             (self.overflow, 11),
         ];
         bits.iter().fold(0x202, |flags, &(set, bit)| flags | u32::from(set) << bit)
+    }
+
+    fn set_all_flags(&mut self, flags: u32) {
+        self.set_flags(flags);
+        self.down = flags & 0x400 != 0;
+        self.overflow = flags & 0x800 != 0;
+        self.stepping = flags & 0x100 != 0;
     }
 
     /// Sets the flags that are in the lowest byte.
@@ -987,5 +1067,46 @@ impl Cpu {
         self.adjust = flags & 0x10 != 0;
         self.zero = flags & 0x40 != 0;
         self.sign = flags & 0x80 != 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The flags that instructions compute.
+    const FLAGS: u32 = 0x8d5;
+
+    #[test]
+    fn instructions_do_what_a_processor_does() {
+        let mut n_run = 0;
+        for line in include_str!("../../tests/packer/vectors.txt")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+        {
+            let mut words = line.split(' ');
+            let code = words.next().expect("an instruction");
+            let numbers: Vec<u32> =
+                words.map(|word| u32::from_str_radix(word, 16).expect("a number")).collect();
+            let [a, c, d, b, flags, a2, c2, d2, b2, flags2, defined] = numbers[..] else {
+                panic!("eleven numbers: {line}")
+            };
+            let mut image = vec![0x90; 16];
+            for (byte, at) in image.iter_mut().zip((0..code.len()).step_by(2)) {
+                *byte = u8::from_str_radix(&code[at..at + 2], 16).expect("a byte");
+            }
+            let mut memory = Memory::new(0x40_0000, image);
+            let mut cpu = Cpu::new(0x40_0000);
+            cpu.registers[..4].copy_from_slice(&[a, c, d, b]);
+            cpu.set_flags(flags);
+            cpu.overflow = flags & 0x800 != 0;
+            assert_eq!(cpu.step(&mut memory, 1), Ok(1), "{line}");
+            assert_eq!(cpu.at as usize, 0x40_0000 + code.len() / 2, "{line}");
+            assert_eq!(cpu.registers[..4], [a2, c2, d2, b2], "{line}: {:x?}", cpu.registers);
+            let differ = (cpu.flags() ^ flags2) & defined & FLAGS;
+            assert_eq!(differ, 0, "{line}: {:x}", cpu.flags());
+            n_run += 1;
+        }
+        assert!(n_run > 500, "{n_run}");
     }
 }

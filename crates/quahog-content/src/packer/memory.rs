@@ -49,11 +49,23 @@ impl Memory {
             n_written: 0,
             most,
         };
-        // The end of the chain of handlers, and the block's own address.
-        for (at, value) in [(0, u32::MAX), (0x18, BLOCK), (0x30, BLOCK + 0x1000)] {
-            let _ = memory.write(BLOCK + at, value.to_le_bytes()); // it is there
+        // What the program can learn of itself: its block, and the one module that it
+        // is, in a list of its own.
+        let (process, list, module) = (BLOCK + 0x1000, BLOCK + 0x1200, BLOCK + 0x1300);
+        let known = [
+            (BLOCK, u32::MAX),
+            (BLOCK + 0x18, BLOCK),
+            (BLOCK + 0x30, process),
+            (process + 8, base),
+            (process + 0xc, list),
+            (list + 0xc, module),
+            (module, list + 0xc),
+            (module + 0x18, base),
+            (module + 0x20, most as u32), // it was 32 bits in the header
+        ];
+        for (at, value) in known {
+            let _ = memory.write(at, value.to_le_bytes()); // it is there
         }
-        let _ = memory.write(BLOCK + 0x1008, base.to_le_bytes());
         memory
     }
 
@@ -78,6 +90,12 @@ impl Memory {
     /// How many bytes of the image were written, about.
     pub(super) fn n_written(&self) -> usize {
         self.n_written * GRAIN
+    }
+
+    /// Whether something was written about there.
+    pub(super) fn is_written(&self, at: u32) -> bool {
+        let grain = at.wrapping_sub(self.base()) as usize / GRAIN;
+        self.written.get(grain / 64).is_some_and(|word| word >> (grain % 64) & 1 == 1)
     }
 
     fn find(&self, at: u32, len: usize) -> Result<(usize, usize), Fault> {
@@ -153,6 +171,7 @@ mod tests {
         assert_eq!(memory.read(0x40_001f), Ok([2, 3]));
         memory.write(0x40_0010, [1; 8]).expect("it is there");
         assert_eq!(memory.n_written(), 2 * GRAIN);
+        assert!(memory.is_written(0x40_002f) && !memory.is_written(0x40_0030));
         assert_eq!(memory.write(0x40_2ffd, [0; 4]), Err(Fault));
         assert_eq!(memory.read::<1>(0), Err(Fault));
         assert_eq!(memory.code(0x40_2fff), Ok([0; 16]));

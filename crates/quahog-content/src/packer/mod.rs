@@ -31,19 +31,24 @@ pub struct Unpacked {
 
 /// Runs a PE file until it is unpacked, if it looks as if it were packed.
 ///
-/// Takes time linear in the bytes, and up to the instructions that the budget has
-/// left; memory for the image, twice. Each instruction is charged as a byte.
+/// Takes time linear in the bytes and in the image, and up to four million
+/// instructions and 64 for each byte, a second or two of them for all programs of an
+/// input; memory for the image, three times. Each instruction is charged as a byte.
 pub fn unpack(bytes: &[u8], budget: &Budget<'_>) -> Unpacked {
     let Some(headers) = Headers::read(bytes).filter(Headers::may_be_packed) else {
         return Unpacked::default();
     };
+    let not_run = |shortfall| Unpacked { program: None, shortfall: Some(shortfall) };
     let (room, shortfall) = budget.unpacked_room(bytes.len());
-    if u64::from(headers.image_len) > room.min(MAX_IMAGE) {
-        let shortfall = Some(if room < MAX_IMAGE { shortfall } else { Shortfall::Unsupported });
-        return Unpacked { program: None, shortfall };
+    let image_len = u64::from(headers.image_len);
+    if image_len > MAX_IMAGE {
+        return not_run(Shortfall::Unsupported);
     }
-    if let Err(shortfall) = budget.tick(bytes.len() as u64 + u64::from(headers.image_len) / 16) {
-        return Unpacked { program: None, shortfall: Some(shortfall) };
+    if image_len > room || !budget.expand(bytes.len(), image_len as usize, &mut 0) {
+        return not_run(shortfall);
+    }
+    if let Err(shortfall) = budget.tick(bytes.len() as u64 + image_len / 16) {
+        return not_run(shortfall);
     }
     let mut run = Run::new(&headers, bytes);
     let shortfall = run.go(&headers, bytes.len(), budget);
@@ -57,11 +62,12 @@ const MAX_IMAGE: u64 = 32 << 20;
 /// is usually packed.
 const STEPS: u64 = 4 << 20;
 const STEPS_PER_BYTE: u64 = 64;
-/// Instructions after which a program that is unpacked is no longer watched for
-/// something else that it may unpack.
-const STEPS_BEHIND: u64 = 1 << 20;
+/// How often a program may seem to be unpacked.
+const MAX_SEEN: u32 = 32;
 /// Bytes that a program writes at least when it unpacks something.
 const UNPACKED: usize = 512;
+/// Instructions that a function of the system is counted as.
+const SERVED: u32 = 256;
 /// Instructions between two looks at the budget.
 const STRIDE: u64 = 1 << 12;
 
@@ -167,6 +173,11 @@ impl Headers {
         self.sections.iter().any(hollow)
     }
 
+    /// That section as a bit; 0 for none.
+    fn bit(&self, address: u32) -> u128 {
+        self.section(address).map_or(0, |section| 1 << section) // at most 96
+    }
+
     /// The section that an address of the image is in.
     fn section(&self, address: u32) -> Option<usize> {
         self.sections.iter().position(|section| section.has(address))
@@ -177,7 +188,9 @@ impl Headers {
         let mut image = vec![0; self.image_len as usize];
         put(&mut image, 0, &bytes[..bytes.len().min(self.headers_len)]);
         for section in &self.sections {
-            let len = section.raw_len.min(section.len.next_multiple_of(0x1000)) as usize;
+            let room = u64::from(section.len).next_multiple_of(0x1000);
+            let raw_len = u64::from(section.raw_len).next_multiple_of(0x200);
+            let len = room.min(raw_len) as usize; // about 4 GiB at most
             let raw = bytes.get(section.offset as usize..).unwrap_or_default();
             put(&mut image, section.address as usize, &raw[..raw.len().min(len)]);
         }
@@ -193,13 +206,15 @@ impl Headers {
                 section.address >= 0x1000 && section.address < self.image_len.min(own.image_len)
             };
             let is_whole = !own.sections.is_empty() && own.sections.iter().all(fits);
-            (is_whole && at != self.start).then(|| image[at..own.table + 40 * own.sections.len()].to_vec())
+            (is_whole && at != self.start)
+                .then(|| image[at..own.table + 40 * own.sections.len()].to_vec())
         });
         if let Some(header) = found {
             // The place that a small program's header has.
             const START: usize = 0xd0;
-            if START + header.len() <= 0x1000.min(image.len()) {
-                image[..0x1000].fill(0);
+            let head = image.len().min(0x1000);
+            if START + header.len() <= head {
+                image[..head].fill(0);
                 image[..2].copy_from_slice(b"MZ");
                 put(&mut image, 60, &(START as u32).to_le_bytes());
                 put(&mut image, START, &header);
@@ -218,7 +233,7 @@ impl Headers {
         // What unpacked it is no part of it, if nothing of the file is behind that.
         let packer = self.section(self.entry).filter(|&at| {
             own.start == self.start
-                && self.section(entry).is_some_and(|section| section < at)
+                && self.section(entry).is_none_or(|section| section < at)
                 && self.sections[at + 1..].iter().all(|section| section.raw_len == 0)
         });
         let n_sections = packer.unwrap_or(own.sections.len());
@@ -249,8 +264,10 @@ struct Run {
     cpu: Cpu,
     memory: Memory,
     system: System,
-    /// The image when it was unpacked, and where the program went on.
+    /// The image when it was unpacked, and where the program went on; 0 if it did not.
     unpacked: Option<(Vec<u8>, u32)>,
+    /// The sections that it was in, a bit each.
+    been: u128,
 }
 
 impl Run {
@@ -260,15 +277,15 @@ impl Run {
         bind(&mut image, headers, &mut system);
         let memory = Memory::new(headers.base, image);
         let cpu = Cpu::new(headers.base.wrapping_add(headers.entry));
-        Run { cpu, memory, system, unpacked: None }
+        Run { cpu, memory, system, unpacked: None, been: headers.bit(headers.entry) }
     }
 
     /// Runs until there is nothing more to come. Gives why it could not, if the
     /// program may be packed.
     fn go(&mut self, headers: &Headers, len: usize, budget: &Budget<'_>) -> Option<Shortfall> {
         let mut left = STEPS + STEPS_PER_BYTE * len as u64;
-        // What was written when it was last unpacked.
-        let mut known = 0;
+        // What it has to have written to count as unpacked, once more.
+        let (mut next, mut n_seen) = (UNPACKED, 0);
         while left > 0 {
             let stride = budget.steps(left.min(STRIDE));
             if stride == 0 {
@@ -287,19 +304,20 @@ impl Run {
                             return None;
                         }
                         // What it has made so far is better than nothing.
-                        self.unpacked = Some((self.memory.image().to_vec(), headers.entry));
+                        self.unpacked = Some((self.memory.image().to_vec(), 0));
                         return headers.is_hollow().then_some(Shortfall::Unsupported);
                     }
                 }
-                if !self.cpu.jumped || self.memory.n_written() < known + UNPACKED {
+                if !self.cpu.jumped || self.memory.n_written() < next || n_seen > MAX_SEEN {
                     continue;
                 }
                 let [from, to] = [from, self.cpu.at].map(|at| at.wrapping_sub(headers.base));
-                let sections = headers.section(from).zip(headers.section(to));
-                if sections.is_some_and(|(from, to)| from != to) {
-                    known = self.memory.n_written();
+                let is_inside = [from, to].iter().all(|&at| at < headers.image_len);
+                let section = headers.section(to);
+                if is_inside && section != headers.section(from) && self.is_new(headers, from, to) {
+                    next = self.memory.n_written() + 1;
+                    n_seen += 1;
                     self.unpacked = Some((self.memory.image().to_vec(), to));
-                    left = left.min(STEPS_BEHIND);
                 }
             }
             left = left.saturating_sub(stride);
@@ -307,12 +325,23 @@ impl Run {
         self.unpacked.is_none().then_some(Shortfall::Fuel)
     }
 
+    /// Whether a program that leaves one section for another goes on in what it has
+    /// written, or where it never was.
+    fn is_new(&mut self, headers: &Headers, from: u32, to: u32) -> bool {
+        self.been |= headers.bit(from);
+        let to_new = headers.bit(to) & !self.been != 0;
+        headers.bit(to) != 0 && (to_new || self.memory.is_written(headers.base.wrapping_add(to)))
+    }
+
     fn step(&mut self, most: u32) -> Result<u32, Stop> {
         if !self.system.has(self.cpu.at) {
-            return self.cpu.step(&mut self.memory, most);
+            let stepped = self.cpu.step(&mut self.memory, most);
+            let Err(stop) = stepped else { return stepped };
+            let seen_to = self.system.raise(&mut self.cpu, &mut self.memory)?;
+            return if seen_to { Ok(SERVED) } else { Err(stop) };
         }
         self.system.serve(&mut self.cpu, &mut self.memory)?;
-        Ok(1)
+        Ok(SERVED)
     }
 }
 

@@ -54,9 +54,10 @@ impl Walk<'_> {
         self.piece(bytes, assumed, &around, inner, format!("program at {start}"))
     }
 
-    /// Walks the program that a packed one unpacks itself to.
+    /// Walks the program that a packed one unpacks itself to. That is tried once more
+    /// with what comes out, as some pack twice; behind it, what runs is the program.
     pub(super) fn unpacked(&mut self, layer: &Layer<'_>, depth: Depth) -> ControlFlow<()> {
-        if layer.file_type() != FileType::MSEXE || !self.settings.pe {
+        if layer.file_type() != FileType::MSEXE || !self.settings.pe || depth.unpacked >= 2 {
             return ControlFlow::Continue(());
         }
         let packer::Unpacked { program, shortfall } = packer::unpack(layer.bytes(), self.budget);
@@ -64,7 +65,12 @@ impl Walk<'_> {
             self.missing(shortfall);
         }
         let Some(program) = program else { return ControlFlow::Continue(()) };
-        let inner = Depth { layers: depth.layers + 1, containers: depth.containers + 1, ..depth };
+        let inner = Depth {
+            layers: depth.layers + 1,
+            containers: depth.containers + 1,
+            unpacked: depth.unpacked + 1,
+            ..depth
+        };
         self.piece(&program, Some(FileType::MSEXE), layer, inner, "unpacked".to_owned())
     }
 

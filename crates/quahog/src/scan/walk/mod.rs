@@ -65,6 +65,8 @@ struct Depth {
     /// Messages that are the whole body of the message around them. ClamAV
     /// counts them apart from layers.
     bodies: u32,
+    /// Programs that were unpacked from the program around them.
+    unpacked: u32,
 }
 
 /// What is known of a buffer before it is typed.
