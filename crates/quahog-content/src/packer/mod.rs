@@ -200,15 +200,19 @@ impl Headers {
     /// A PE file of an image: each section lies where it is in memory. The headers are
     /// those that the program had before it was packed, if they are found in it.
     fn rebuild(&self, mut image: Vec<u8>, entry: u32) -> Vec<u8> {
-        let found = memchr::memmem::find_iter(&image, b"PE\0\0").take(64).find_map(|at| {
-            let own = Headers::read_at(&image, at).filter(|own| own.entry == entry)?;
-            let fits = |section: &Section| {
+        let places = memchr::memmem::find_iter(&image, b"PE\0\0").take(64);
+        let headers =
+            places.filter_map(|at| Headers::read_at(&image, at).filter(|_| at != self.start));
+        let fits = |own: &Headers| {
+            let is_inside = |section: &Section| {
                 section.address >= 0x1000 && section.address < self.image_len.min(own.image_len)
             };
-            let is_whole = !own.sections.is_empty() && own.sections.iter().all(fits);
-            (is_whole && at != self.start)
-                .then(|| image[at..own.table + 40 * own.sections.len()].to_vec())
-        });
+            let is_entry = own.entry == entry || entry == 0 && own.section(own.entry).is_some();
+            is_entry && !own.sections.is_empty() && own.sections.iter().all(is_inside)
+        };
+        // It may have programs inside, with headers of their own.
+        let found = headers.filter(fits).max_by_key(|own| own.image_len);
+        let found = found.map(|own| image[own.start..own.table + 40 * own.sections.len()].to_vec());
         if let Some(header) = found {
             // The place that a small program's header has.
             const START: usize = 0xd0;
@@ -218,6 +222,7 @@ impl Headers {
                 image[..2].copy_from_slice(b"MZ");
                 put(&mut image, 60, &(START as u32).to_le_bytes());
                 put(&mut image, START, &header);
+                let entry = word(&image, START + 40).unwrap_or(entry);
                 return self.laid_out(image, START, entry);
             }
         }
@@ -284,8 +289,8 @@ impl Run {
     /// program may be packed.
     fn go(&mut self, headers: &Headers, len: usize, budget: &Budget<'_>) -> Option<Shortfall> {
         let mut left = STEPS + STEPS_PER_BYTE * len as u64;
-        // What it has to have written to count as unpacked, once more.
-        let (mut next, mut n_seen) = (UNPACKED, 0);
+        // What it had written when it was last unpacked, and how often it was.
+        let (mut known, mut n_seen) = (0, 0);
         while left > 0 {
             let stride = budget.steps(left.min(STRIDE));
             if stride == 0 {
@@ -300,7 +305,7 @@ impl Run {
                 match self.step((stride - steps) as u32) {
                     Ok(times) => steps += u64::from(times),
                     Err(_) => {
-                        if self.unpacked.is_some() || self.memory.n_written() < UNPACKED {
+                        if self.memory.n_written() < known + UNPACKED {
                             return None;
                         }
                         // What it has made so far is better than nothing.
@@ -308,14 +313,15 @@ impl Run {
                         return headers.is_hollow().then_some(Shortfall::Unsupported);
                     }
                 }
+                let next = if n_seen == 0 { UNPACKED } else { known + 1 };
                 if !self.cpu.jumped || self.memory.n_written() < next || n_seen > MAX_SEEN {
                     continue;
                 }
+                let is_back = self.system.has(from);
                 let [from, to] = [from, self.cpu.at].map(|at| at.wrapping_sub(headers.base));
-                let is_inside = [from, to].iter().all(|&at| at < headers.image_len);
-                let section = headers.section(to);
-                if is_inside && section != headers.section(from) && self.is_new(headers, from, to) {
-                    next = self.memory.n_written() + 1;
+                let leaves = !is_back && headers.section(to) != headers.section(from);
+                if leaves && self.is_new(headers, from, to) {
+                    known = self.memory.n_written();
                     n_seen += 1;
                     self.unpacked = Some((self.memory.image().to_vec(), to));
                 }
