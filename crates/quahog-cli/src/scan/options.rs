@@ -208,7 +208,8 @@ struct LookingOptions {
     #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]
     scan_html: bool,
-    /// Look at the sections and imports of PE files, and for broken ones. Offsets
+    /// Look at the sections and imports of PE files, and for broken ones, and run
+    /// packed ones until they have unpacked themselves. Offsets
     /// in them keep their meaning without
     #[arg(long, value_name = "yes/no", num_args = 0..=1, require_equals = true)]
     #[arg(default_value = "yes", default_missing_value = "yes", value_parser = yes_no)]

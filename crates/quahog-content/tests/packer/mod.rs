@@ -1,78 +1,17 @@
-//! Programs that unpack themselves: made here, with a key of one byte for a packer.
+//! Programs that unpack themselves.
 
 use proptest::prelude::*;
 use quahog_content::packer::{Unpacked, unpack};
 use quahog_content::{Budget, Limits, Shortfall};
-
-const BASE: u32 = 0x40_0000;
-/// The address of the section that unpacks, and what it enters at.
-const PACKER: u32 = 0x3000;
-/// Where its bytes lie in the file, and where in these the imports, and the text.
-const PLACE: usize = 0x400;
-const IMPORTS: usize = 0x100;
-const PACKED: usize = 0x200;
-const KEY: u8 = 0x5a;
+use quahog_testkit::builders::packed::{self, KEY, PACKED, PLACE, WRITABLE, unpacker};
 
 /// What is packed: 0x800 bytes.
 fn text() -> Vec<u8> {
     (0..0x800u32).map(|n| ((n * n) >> 5) as u8).collect()
 }
 
-/// Numbers in the order of their bytes.
-fn words(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
-}
-
-/// A program with a hollow section and one with this code, and what it unpacks.
 fn program(code: &[u8], flags: u32) -> Vec<u8> {
-    let mut file = vec![0; 0x40];
-    file[..2].copy_from_slice(b"MZ");
-    file[60] = 0x40;
-    file.extend(b"PE\0\0\x4c\x01\x02\0");
-    file.extend(words(&[0, 0, 0, 0x0102_00e0, 0x10b, 0, 0, 0, PACKER, 0, 0, BASE, 0x1000, 0x200]));
-    file.extend(words(&[0, 0, 0, 0, 0x5000, 0x400, 0, 2, 0, 0, 0, 0, 0, 16]));
-    let mut directories = [0; 32];
-    directories[2] = PACKER + IMPORTS as u32;
-    file.extend(words(&directories));
-    file.extend(b"hollow\0\0");
-    file.extend(words(&[0x2000, 0x1000, 0, PLACE as u32, 0, 0, 0, 0xe000_0080]));
-    file.extend(b"packer\0\0");
-    file.extend(words(&[0x1000, PACKER, 0xa00, PLACE as u32, 0, 0, 0, flags]));
-    file.resize(PLACE, 0);
-    file.extend(code);
-    file.resize(PLACE + IMPORTS, 0);
-    // One library, with two functions; their addresses come to 0x3140.
-    let place = PACKER + IMPORTS as u32;
-    file.extend(words(&[0, 0, 0, place + 0x28, place + 0x40, 0, 0, 0, 0, 0]));
-    file.extend(b"kernel32.dll\0");
-    file.resize(PLACE + IMPORTS + 0x40, 0);
-    file.extend(words(&[place + 0x50, place + 0x70, 0]));
-    file.resize(PLACE + IMPORTS + 0x50, 0);
-    file.extend(b"\0\0GetProcAddress\0");
-    file.resize(PLACE + IMPORTS + 0x70, 0);
-    file.extend(b"\0\0LoadLibraryA\0");
-    file.resize(PLACE + PACKED, 0);
-    file.extend(text().iter().map(|byte| byte ^ KEY));
-    file
-}
-
-/// The flags of a section of code that is written to.
-const WRITABLE: u32 = 0xe000_0020;
-
-/// Decodes the text to the first section, does something, and leaves for 0x401010.
-fn packer(between: &[u8]) -> Vec<u8> {
-    let mut code = vec![0x60, 0xbe]; // pushad; mov esi, PACKED
-    code.extend((BASE + PACKER + PACKED as u32).to_le_bytes());
-    code.push(0xbf); // mov edi, 0x401000
-    code.extend((BASE + 0x1000).to_le_bytes());
-    code.extend(b"\xb9\0\x08\0\0"); // mov ecx, 0x800
-    code.extend(b"\xac\x34\x5a\xaa\xe2\xfa"); // lodsb; xor al, KEY; stosb; loop
-    code.extend(between);
-    code.push(0x61); // popad
-    code.push(0x68); // push 0x401010
-    code.extend((BASE + 0x1010).to_le_bytes());
-    code.push(0xc3); // ret
-    code
+    packed::program(code, flags, &text())
 }
 
 fn unpacked(file: &[u8]) -> Unpacked {
@@ -89,7 +28,7 @@ fn a_program_is_run_until_it_is_unpacked() {
     let asks =
         b"\x68\x03\x31\x40\0\xff\x15\x44\x31\x40\0\x68\x03\x31\x40\0\x50\xff\x15\x40\x31\x40\0";
     for between in [&b""[..], asks] {
-        let found = unpacked(&program(&packer(between), WRITABLE));
+        let found = unpacked(&program(&unpacker(between), WRITABLE));
         assert_eq!(found.shortfall, None);
         let image = found.program.expect("it is unpacked");
         assert_eq!(image[0x1000..0x1800], text());
@@ -118,7 +57,7 @@ fn its_own_handlers_are_called() {
     let faults = [&handler(5)[..], b"\xa3\0\0\0\0", leave].concat();
     let steps = [&handler(0)[..], b"\x9c\x80\x4c\x24\x01\x01\x9d\x90\x90", leave].concat();
     for between in [faults, steps] {
-        let found = unpacked(&program(&packer(&between), WRITABLE));
+        let found = unpacked(&program(&unpacker(&between), WRITABLE));
         assert_eq!(found.shortfall, None);
         let image = found.program.expect("it is unpacked");
         assert_eq!((number(&image, 0x68), &image[0x1000..0x1800]), (0x1010, &text()[..]));
@@ -126,7 +65,7 @@ fn its_own_handlers_are_called() {
     // A handler that goes on where it was ends, too.
     let endless = [&handler(0)[..], b"\xa3\0\0\0\0"].concat();
     let budget = Budget::new(Limits::default());
-    unpack(&program(&packer(&endless), WRITABLE), &budget);
+    unpack(&program(&unpacker(&endless), WRITABLE), &budget);
     assert!(budget.work() < 8 << 20, "{}", budget.work());
 }
 
@@ -137,7 +76,7 @@ fn headers_that_were_packed_come_back() {
     let mut own = header.to_vec();
     own[40..44].copy_from_slice(&0x1010u32.to_le_bytes());
     own[24 + 0xe0..24 + 0xe0 + 5].copy_from_slice(b".text");
-    let mut file = program(&packer(b""), WRITABLE);
+    let mut file = program(&unpacker(b""), WRITABLE);
     let from = PLACE + PACKED + 0x400;
     file[from..from + own.len()].iter_mut().zip(&own).for_each(|(to, byte)| *to = byte ^ KEY);
     let image = unpacked(&file).program.expect("it is unpacked");
@@ -148,7 +87,7 @@ fn headers_that_were_packed_come_back() {
 
 #[test]
 fn what_unpacks_nothing_is_no_packed_program() {
-    let ordinary = program(&packer(b""), 0x6000_0020);
+    let ordinary = program(&unpacker(b""), 0x6000_0020);
     assert!(unpacked(&ordinary).program.is_none());
     // Its second instruction asks for something unknown, or is none.
     for code in [&b"\x90\xff\x15\x48\x31\x40\0"[..], b"\x90\x0f\x0b", b"\xff\xff", b"\xa1\0\0\0\0"]
@@ -161,7 +100,7 @@ fn what_unpacks_nothing_is_no_packed_program() {
 
 #[test]
 fn what_comes_half_way_is_told_and_handed_over() {
-    let found = unpacked(&program(&packer(b"\x0f\x0b"), WRITABLE));
+    let found = unpacked(&program(&unpacker(b"\x0f\x0b"), WRITABLE));
     assert_eq!(found.shortfall, Some(Shortfall::Unsupported));
     let image = found.program.expect("what there is");
     assert_eq!(image[0x1000..0x1800], text());
@@ -194,7 +133,7 @@ fn a_program_that_never_ends_does() {
 fn an_image_that_is_too_large_is_not_made() {
     for (size, shortfall) in [(u32::MAX, Shortfall::Unsupported), (31 << 20, Shortfall::Expansion)]
     {
-        let mut file = program(&packer(b""), WRITABLE);
+        let mut file = program(&unpacker(b""), WRITABLE);
         file[0x40 + 80..0x40 + 84].copy_from_slice(&size.to_le_bytes());
         let found = unpacked(&file);
         assert_eq!((found.program, found.shortfall), (None, Some(shortfall)));

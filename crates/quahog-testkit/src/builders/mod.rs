@@ -1,5 +1,5 @@
-//! Builders of small inputs: signed databases, executables, signed ones, mails
-//! and bombs.
+//! Builders of small inputs: signed databases, executables, signed and packed
+//! ones, mails and bombs.
 
 pub mod attack;
 pub mod authenticode;
@@ -7,4 +7,5 @@ pub mod bomb;
 pub mod cvd;
 pub mod exe;
 pub mod mail;
+pub mod packed;
 pub mod zip;

@@ -68,7 +68,8 @@ pub struct Settings {
     pub archives: bool,
     /// Make views of HTML.
     pub html: bool,
-    /// Look at the sections and imports of PE files, and for broken ones.
+    /// Look at the sections and imports of PE files, and for broken ones, and
+    /// have packed ones unpack themselves.
     /// Offsets that refer to their parts keep their meaning.
     pub pe: bool,
     /// Look at the certificates of PE files, be it to report or to trust them.

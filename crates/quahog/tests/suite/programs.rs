@@ -4,8 +4,10 @@
 use quahog_testkit::builders::exe::{
     Import, MachO, Pe, PeSection, icon_group, imports, made_up_icon, resources, universal,
 };
+use quahog_testkit::builders::packed;
 
 use crate::{Folder, live, names, scan_all};
+use quahog::Settings;
 
 pub(crate) fn program(text: &[u8]) -> Vec<u8> {
     let section = PeSection { address: 0x1000, memory_len: 9, offset: 0x400, len: 0x200 };
@@ -31,6 +33,22 @@ fn a_program_inside_a_program_is_a_layer_of_its_own() {
     assert_eq!(names(&report), ["At.Entry.UNOFFICIAL", "In.UNOFFICIAL"]);
     let far = [b"\x01\x02\0\x01\0\x01".repeat(500), program(b"token")].concat();
     assert!(names(&scan_all(&live, &far)).is_empty());
+}
+
+/// What it is packed with is one byte; what it was is found at its entry point.
+#[test]
+fn a_packed_program_is_looked_at_unpacked() {
+    let live = live(&Folder::of(&[("x.ndb", AT_ENTRY)]));
+    let text = [b"sixteen bytes...", &b"token"[..]].concat();
+    let file = packed::program(&packed::unpacker(b""), packed::WRITABLE, &text);
+    let report = scan_all(&live, &file);
+    assert_eq!(names(&report), ["At.Entry.UNOFFICIAL"]);
+    let found = &report.detections()[0];
+    assert_eq!((found.object(), found.offset()), ("unpacked", Some(0x1010)));
+    assert_eq!(report.completeness(), quahog::Completeness::Complete);
+    let mut without = Settings::default();
+    without.pe = false;
+    assert!(names(&live.scanner_with(without).scan(&file)).is_empty());
 }
 
 /// Programs inside programs end with the depth, and it is said.

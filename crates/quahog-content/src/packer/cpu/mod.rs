@@ -1,7 +1,11 @@
 //! An interpreter of x86, 32 bits: what programs that unpack themselves are
 //! written in. Whatever else they might do ends the run.
 
+mod arithmetic;
+mod calls;
+
 use super::memory::{Fault, Memory};
+use arithmetic::Width::{self, Byte, Long, Word};
 
 /// Why a program runs no further.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,13 +35,6 @@ const EBP: usize = 5;
 const ESI: usize = 6;
 const EDI: usize = 7;
 
-/// Where a context, in which the system keeps what a program did, has each register,
-/// its place and its flags; and how long it is.
-const CONTEXT: [u32; 8] = [0xb0, 0xac, 0xa8, 0xa4, 0xc4, 0xb4, 0xa0, 0x9c];
-const CONTEXT_AT: u32 = 0xb8;
-const CONTEXT_FLAGS: u32 = 0xc0;
-const CONTEXT_LEN: u32 = 0x2cc;
-
 /// The registers.
 #[derive(Debug, Default)]
 pub(super) struct Cpu {
@@ -55,44 +52,6 @@ pub(super) struct Cpu {
     stepping: bool,
     /// Whether the last instruction led somewhere else.
     pub(super) jumped: bool,
-}
-
-/// How wide an operand is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Width {
-    Byte,
-    Word,
-    Long,
-}
-
-use Width::{Byte, Long, Word};
-
-impl Width {
-    fn bits(self) -> u32 {
-        match self {
-            Byte => 8,
-            Word => 16,
-            Long => 32,
-        }
-    }
-
-    fn mask(self) -> u32 {
-        u32::MAX >> (32 - self.bits())
-    }
-
-    fn top(self) -> u32 {
-        1 << (self.bits() - 1)
-    }
-
-    fn bytes(self) -> u32 {
-        self.bits() / 8
-    }
-
-    /// A number of this width, with its sign.
-    fn signed(self, value: u32) -> i32 {
-        let shift = 32 - self.bits();
-        ((value << shift) as i32) >> shift
-    }
 }
 
 /// Where an operand is.
@@ -786,80 +745,6 @@ impl Cpu {
         Ok(value)
     }
 
-    /// Returns from a function that was called with so many arguments.
-    pub(super) fn give_back(
-        &mut self,
-        memory: &Memory,
-        value: u32,
-        n_arguments: u32,
-    ) -> Result<(), Stop> {
-        self.registers[EAX] = value;
-        let to = self.pop(memory, Long)?;
-        self.registers[ESP] = self.registers[ESP].wrapping_add(4 * n_arguments);
-        self.jump(to);
-        Ok(())
-    }
-
-    /// An argument of a function that was just called.
-    pub(super) fn argument(&self, memory: &Memory, number: u32) -> Result<u32, Stop> {
-        let at = self.registers[ESP].wrapping_add(4 + 4 * number);
-        self.get(memory, Place::Memory(at), Long)
-    }
-
-    /// Calls the handler that the program has for what it cannot do, as the system
-    /// does; says whether it has one. What was done so far is put by on the stack, and
-    /// the handler returns to `back`.
-    pub(super) fn raise(&mut self, memory: &mut Memory, back: u32) -> Result<bool, Stop> {
-        let frame = self.get(memory, Place::Memory(Memory::block()), Long)?;
-        let (Ok(handler), true) = (memory.read(frame.wrapping_add(4)), frame != u32::MAX) else {
-            return Ok(false);
-        };
-        let code = if self.stepping { 0x8000_0004 } else { 0xc000_0005 };
-        self.stepping = false;
-        let context = (self.registers[ESP] & !3).wrapping_sub(CONTEXT_LEN);
-        let record = context.wrapping_sub(0x50);
-        for (register, place) in CONTEXT.into_iter().enumerate() {
-            let value = self.registers[register].to_le_bytes();
-            memory.write(context.wrapping_add(place), value)?;
-        }
-        memory.write(context.wrapping_add(CONTEXT_AT), self.at.to_le_bytes())?;
-        memory.write(context.wrapping_add(CONTEXT_FLAGS), self.flags().to_le_bytes())?;
-        for (place, value) in [(0, code), (4, 0), (8, 0), (12, self.at), (16, 0)] {
-            memory.write(record.wrapping_add(place), u32::to_le_bytes(value))?;
-        }
-        // The system has a handler of its own, for what goes wrong in this one.
-        self.registers[ESP] = record;
-        self.push(memory, Long, back)?;
-        self.push(memory, Long, frame)?;
-        memory.write(Memory::block(), self.registers[ESP].to_le_bytes())?;
-        for value in [0, context, frame, record, back] {
-            self.push(memory, Long, value)?;
-        }
-        self.at = u32::from_le_bytes(handler);
-        self.jumped = false;
-        Ok(true)
-    }
-
-    /// Goes on as a handler says that has returned.
-    pub(super) fn resume(&mut self, memory: &mut Memory) -> Result<(), Stop> {
-        // The arguments that it was called with are still there.
-        let argument = |number: u32| memory.read(self.registers[ESP].wrapping_add(4 * number));
-        let [frame, context] = [argument(1)?, argument(2)?].map(u32::from_le_bytes);
-        memory.write(Memory::block(), frame.to_le_bytes())?;
-        if self.registers[EAX] != 0 {
-            return Err(Stop::System);
-        }
-        let word = |place: u32| memory.read(context.wrapping_add(place)).map(u32::from_le_bytes);
-        for (register, place) in CONTEXT.into_iter().enumerate() {
-            self.registers[register] = word(place)?;
-        }
-        let flags = word(CONTEXT_FLAGS)?;
-        self.set_all_flags(flags);
-        self.at = word(CONTEXT_AT)?;
-        self.jumped = false;
-        Ok(())
-    }
-
     fn jump(&mut self, to: u32) {
         self.at = to;
         self.jumped = true;
@@ -891,183 +776,6 @@ impl Cpu {
             }
         }
     }
-
-    fn result(&mut self, result: u32, width: Width) {
-        self.zero = result & width.mask() == 0;
-        self.sign = result & width.top() != 0;
-        self.parity = result as u8; // the lowest byte counts
-    }
-
-    fn logical(&mut self, result: u32, width: Width) {
-        (self.carry, self.overflow, self.adjust) = (false, false, false);
-        self.result(result, width);
-    }
-
-    /// One of the eight operations of two numbers; `cmp` has no result.
-    fn arithmetic(&mut self, kind: u8, left: u32, right: u32, width: Width) -> Option<u32> {
-        let carry = u32::from(self.carry && matches!(kind, 2 | 3));
-        let mask = width.mask();
-        let result = match kind {
-            0 | 2 => {
-                let sum = u64::from(left) + u64::from(right) + u64::from(carry);
-                let result = sum as u32 & mask;
-                self.carry = sum > mask.into();
-                self.overflow = (left ^ result) & (right ^ result) & width.top() != 0;
-                self.adjust = (left ^ right ^ result) & 0x10 != 0;
-                result
-            }
-            1 | 4 | 6 => {
-                let result = match kind {
-                    1 => left | right,
-                    4 => left & right,
-                    _ => left ^ right,
-                };
-                self.logical(result, width);
-                return Some(result);
-            }
-            _ => {
-                let result = left.wrapping_sub(right).wrapping_sub(carry) & mask;
-                self.carry = u64::from(left) < u64::from(right) + u64::from(carry);
-                self.overflow = (left ^ right) & (left ^ result) & width.top() != 0;
-                self.adjust = (left ^ right ^ result) & 0x10 != 0;
-                result
-            }
-        };
-        self.result(result, width);
-        (kind != 7).then_some(result)
-    }
-
-    /// `inc` or `dec`, which leave the carry as it is.
-    fn count(
-        &mut self,
-        memory: &mut Memory,
-        place: Place,
-        width: Width,
-        down: bool,
-    ) -> Result<(), Stop> {
-        let carry = self.carry;
-        let value = self.get(memory, place, width)?;
-        let result = self.arithmetic(if down { 5 } else { 0 }, value, 1, width);
-        self.carry = carry;
-        self.set(memory, place, width, result.unwrap_or(value))
-    }
-
-    fn multiply(
-        &mut self,
-        memory: &mut Memory,
-        to: usize,
-        a: u32,
-        b: u32,
-        width: Width,
-    ) -> Result<(), Stop> {
-        let product = i64::from(width.signed(a)) * i64::from(width.signed(b));
-        let result = product as u32 & width.mask();
-        self.carry = i64::from(width.signed(result)) != product;
-        self.overflow = self.carry;
-        self.set(memory, Place::Register(to), width, result)
-    }
-
-    /// One of the eight shifts, by less than 32.
-    fn shift(
-        &mut self,
-        memory: &mut Memory,
-        kind: usize,
-        place: Place,
-        by: u32,
-        width: Width,
-    ) -> Result<(), Stop> {
-        if by == 0 {
-            return Ok(());
-        }
-        let (bits, mask) = (width.bits(), width.mask());
-        let value = self.get(memory, place, width)?;
-        let wide = u64::from(value);
-        let result = match kind {
-            0 | 1 => {
-                let by = by % bits;
-                let turned = if kind == 0 { by } else { (bits - by) % bits };
-                let result = (wide << turned | wide >> ((bits - turned) % bits)) as u32 & mask;
-                self.carry = if kind == 0 { result & 1 != 0 } else { result & width.top() != 0 };
-                self.overflow = (result ^ value) & width.top() != 0;
-                return self.set(memory, place, width, result);
-            }
-            2 | 3 => {
-                // The carry is one bit more.
-                let all = wide | u64::from(self.carry) << bits;
-                let by = by % (bits + 1);
-                let turned = if kind == 2 { by } else { (bits + 1 - by) % (bits + 1) };
-                let both = u128::from(all);
-                let both = (both << turned | both >> (bits + 1 - turned)) as u64;
-                self.carry = both >> bits & 1 == 1;
-                let result = both as u32 & mask;
-                self.overflow = (result ^ value) & width.top() != 0;
-                return self.set(memory, place, width, result);
-            }
-            4 | 6 => {
-                self.carry = by <= bits && wide >> (bits - by) & 1 == 1;
-                let result = (wide << by) as u32 & mask;
-                self.overflow = (result & width.top() != 0) != self.carry;
-                result
-            }
-            5 => {
-                self.carry = wide >> (by - 1) & 1 == 1;
-                self.overflow = value & width.top() != 0;
-                (wide >> by) as u32
-            }
-            _ => {
-                let signed = i64::from(width.signed(value));
-                self.carry = signed >> (by - 1) & 1 == 1;
-                self.overflow = false;
-                (signed >> by) as u32 & mask
-            }
-        };
-        self.result(result, width);
-        self.set(memory, place, width, result)
-    }
-
-    fn holds(&self, condition: u8) -> bool {
-        let holds = match condition >> 1 & 7 {
-            0 => self.overflow,
-            1 => self.carry,
-            2 => self.zero,
-            3 => self.carry || self.zero,
-            4 => self.sign,
-            5 => self.parity.count_ones().is_multiple_of(2),
-            6 => self.sign != self.overflow,
-            _ => self.zero || self.sign != self.overflow,
-        };
-        holds != (condition & 1 == 1)
-    }
-
-    fn flags(&self) -> u32 {
-        let bits = [
-            (self.carry, 0),
-            (self.parity.count_ones().is_multiple_of(2), 2),
-            (self.adjust, 4),
-            (self.zero, 6),
-            (self.sign, 7),
-            (self.stepping, 8),
-            (self.down, 10),
-            (self.overflow, 11),
-        ];
-        bits.iter().fold(0x202, |flags, &(set, bit)| flags | u32::from(set) << bit)
-    }
-
-    fn set_all_flags(&mut self, flags: u32) {
-        self.set_flags(flags);
-        self.down = flags & 0x400 != 0;
-        self.overflow = flags & 0x800 != 0;
-        self.stepping = flags & 0x100 != 0;
-    }
-
-    /// Sets the flags that are in the lowest byte.
-    fn set_flags(&mut self, flags: u32) {
-        self.carry = flags & 1 != 0;
-        self.parity = if flags & 4 != 0 { 0 } else { 1 };
-        self.adjust = flags & 0x10 != 0;
-        self.zero = flags & 0x40 != 0;
-        self.sign = flags & 0x80 != 0;
-    }
 }
 
 #[cfg(test)]
@@ -1080,7 +788,7 @@ mod tests {
     #[test]
     fn instructions_do_what_a_processor_does() {
         let mut n_run = 0;
-        for line in include_str!("../../tests/packer/vectors.txt")
+        for line in include_str!("../../../tests/packer/vectors.txt")
             .lines()
             .filter(|line| !line.starts_with('#'))
         {
