@@ -309,6 +309,14 @@ formats! {
             by: "own; flate2",
             limits: "",
         };
+        /// A setup program of NSIS.
+        Nsis => archive::nsis::open, Archive, ["NULSFT"], Facts {
+            name: "NSIS setups",
+            depth: "scripts and files, without their names, each packed or all as one; stored, \
+                deflate, LZMA; not: bzip2, filters",
+            by: "own walker; flate2, lzma-rust2",
+            limits: "dictionaries of 128 MiB",
+        };
         /// A Symbian package.
         Sis => archive::sis::open, Archive, ["SIS"], Facts {
             name: "Symbian packages (SIS)",

@@ -31,6 +31,7 @@ pub(crate) mod lha;
 pub(crate) mod lz4;
 pub(crate) mod lzip;
 pub(crate) mod lzma;
+pub(crate) mod nsis;
 pub(crate) mod rar;
 pub(crate) mod recognize;
 pub(crate) mod sevenz;

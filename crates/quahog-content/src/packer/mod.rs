@@ -187,12 +187,16 @@ impl Headers {
     fn load(&self, bytes: &[u8]) -> Vec<u8> {
         let mut image = vec![0; self.image_len as usize];
         put(&mut image, 0, &bytes[..bytes.len().min(self.headers_len)]);
+        // Those that lie over each other are no program that a loader takes.
+        let mut left = image.len();
         for section in &self.sections {
             let room = u64::from(section.len).next_multiple_of(0x1000);
             let raw_len = u64::from(section.raw_len).next_multiple_of(0x200);
-            let len = room.min(raw_len) as usize; // about 4 GiB at most
+            let len = left.min(room.min(raw_len) as usize); // about 4 GiB at most
             let raw = bytes.get(section.offset as usize..).unwrap_or_default();
-            put(&mut image, section.address as usize, &raw[..raw.len().min(len)]);
+            let raw = &raw[..raw.len().min(len)];
+            put(&mut image, section.address as usize, raw);
+            left -= raw.len();
         }
         image
     }
@@ -261,7 +265,8 @@ impl Headers {
 /// Copies as much as has room.
 fn put(image: &mut [u8], at: usize, bytes: &[u8]) {
     let room = image.get_mut(at..).unwrap_or_default();
-    room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    let len = room.len().min(bytes.len());
+    room[..len].copy_from_slice(&bytes[..len]);
 }
 
 /// A program that runs.

@@ -34,6 +34,8 @@ const BEGINNINGS: &[&[u8]] = &[
     b"Rar!\x1a\x07\x01\0",
     b"SZDD\x88\xf0\x27\x33A\0\0\x10\0\0",
     b"\0data1.hdr\0Disk1\\data1.hdr\x000.0\x00900\0ISc(\0\x95\0\x01\0\0\0\0\x20\0\0\0",
+    b"\xef\xbe\xad\xdeNullsoftInst\x06\0\0\0\0\x10\0\0\x20\0\0\x80",
+    b"\xef\xbe\xad\xdeNullsoftInst\x06\0\0\0\0\x10\0\0\x5d\0\0\x10\0\0",
     b"xar!\0\x1c\0\x01",
     b"\x7a\x1a\x20\x10............\x0c\0\0\0",
     b"\x01CD001\x01",

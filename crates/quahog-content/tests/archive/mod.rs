@@ -8,6 +8,7 @@ mod gzip;
 mod installshield;
 mod korean;
 mod lha;
+mod nsis;
 mod rar;
 mod sevenz;
 mod sis;

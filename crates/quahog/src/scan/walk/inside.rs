@@ -111,6 +111,7 @@ impl Walk<'_> {
                 F::ARJSFX => (F::ARJ, Format::Arj, start),
                 F::SEVENZSFX => (F::SEVENZ, Format::SevenZ, start),
                 F::EGGSFX => (F::EGG, Format::Egg, start),
+                F::NULSFT => (F::NULSFT, Format::Nsis, start),
                 // Its files are described in more than one place.
                 F::ISHIELD_MSI if setup_seen => continue,
                 F::ISHIELD_MSI => {
