@@ -49,6 +49,7 @@ fn triple_at(key: usize) -> i32 {
     cost_at(PAIRS + slot as usize)
 }
 
+/// The cost at a place of the model: of a pair, by its 14 bits, or of a triple, by 17.
 fn cost_at(place: usize) -> i32 {
     MODEL[place].into()
 }

@@ -7,7 +7,7 @@ use lzma_rust2::LzmaReader;
 use super::Ending;
 use super::fields::{u32_at, u64_at};
 use super::members::{Member, Members};
-use super::stream::decode;
+use super::stream::{Source, decode};
 use crate::{Budget, Shortfall, Visit};
 
 pub(crate) fn open(bytes: &[u8], budget: &Budget<'_>, visit: &mut Visit<'_>) -> Option<Shortfall> {
@@ -71,12 +71,21 @@ pub(crate) fn raw(
     dictionary: u32,
     size: u64,
 ) -> (usize, Ending) {
+    decode(input, out, room, budget, |source| reader(source, room, properties, dictionary, size))
+}
+
+/// A reader of such a stream, of which up to `room` bytes are wanted.
+pub(super) fn reader<'s>(
+    source: Source<'s>,
+    room: usize,
+    properties: u8,
+    dictionary: u32,
+    size: u64,
+) -> io::Result<Box<dyn Read + 's>> {
     let most = u32::try_from(room).unwrap_or(u32::MAX).saturating_add(4096).min(LARGEST);
     let dictionary = dictionary.min(most);
-    decode(input, out, room, budget, |source| {
-        let reader = LzmaReader::new_with_props(source, size, properties, dictionary, None)?;
-        Ok(Box::new(lenient(reader)) as Box<dyn Read>)
-    })
+    let reader = LzmaReader::new_with_props(source, size, properties, dictionary, None)?;
+    Ok(Box::new(lenient(reader)))
 }
 
 /// Takes an end mark where the size is known too, and gives the bytes before

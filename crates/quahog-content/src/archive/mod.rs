@@ -8,7 +8,7 @@
 
 mod bits;
 mod cipher;
-mod fields;
+pub(crate) mod fields;
 mod members;
 mod method;
 mod pkzip;

@@ -9,12 +9,11 @@
 use std::io::{self, Read};
 
 use flate2::read::DeflateDecoder;
-use lzma_rust2::LzmaReader;
 
-use super::Ending;
 use super::fields::{range, u32_at};
 use super::members::{Member, Members, Stop};
-use super::stream::{Progress, Source, Stream, decode};
+use super::stream::{LARGEST_DICTIONARY, Progress, Source, Stream, decode};
+use super::{Ending, lzma};
 use crate::{Budget, Shortfall, Visit};
 
 /// Opens `magic:16 script:4 length:4` and what follows. The length counts four bytes
@@ -29,14 +28,15 @@ fn walk(bytes: &[u8], members: &mut Members<'_, '_>) -> Result<(), Stop> {
     let malformed = Stop::Short(Shortfall::Malformed);
     let script = u32_at(bytes, 16).ok_or(malformed)?;
     let length = u32_at(bytes, 20).and_then(|length| length.checked_sub(28)).ok_or(malformed)?;
-    let (data, _) = range(bytes, 24, length.into());
+    let (data, whole) = range(bytes, 24, length.into());
     let first = u32_at(data, 0).ok_or(malformed)?;
     let fits = (first & !PACKED) as usize <= data.len() - 4;
     if Packing::of(data) != Packing::Lzma && fits && (first & PACKED != 0 || first == script) {
-        blocks(data, members)
+        blocks(data, members)?;
     } else {
-        stream(data, members)
+        stream(data, members)?;
     }
+    if whole { Ok(()) } else { Err(malformed) }
 }
 
 /// Says of a length that its block is packed.
@@ -64,28 +64,20 @@ impl Packing {
     }
 
     /// A reader of what is packed.
-    fn reader<'s>(self, mut source: Source<'s>, room: u64) -> io::Result<Box<dyn Read + 's>> {
+    fn reader<'s>(self, mut source: Source<'s>, room: usize) -> io::Result<Box<dyn Read + 's>> {
         match self {
             Packing::Deflate => Ok(Box::new(DeflateDecoder::new(source))),
             Packing::Lzma => {
                 let mut header = [0; 5];
                 source.read_exact(&mut header)?;
                 let [properties, dictionary @ ..] = header;
-                let most = u32::try_from(room).unwrap_or(u32::MAX).saturating_add(4096);
-                let dictionary = u32::from_le_bytes(dictionary).min(most).min(LARGEST);
-                let mut reader =
-                    LzmaReader::new_with_props(source, u64::MAX, properties, dictionary, None)?;
-                reader.set_relaxed_end_condition(true);
-                reader.set_defer_errors(true);
-                Ok(Box::new(reader))
+                let dictionary = u32::from_le_bytes(dictionary).min(LARGEST_DICTIONARY);
+                lzma::reader(source, room, properties, dictionary, u64::MAX)
             }
             Packing::Other => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
-
-/// The largest dictionary that is made.
-const LARGEST: u32 = 128 << 20;
 
 /// Hands out blocks that are packed each by itself, or not at all.
 fn blocks(data: &[u8], members: &mut Members<'_, '_>) -> Result<(), Stop> {
@@ -100,7 +92,7 @@ fn blocks(data: &[u8], members: &mut Members<'_, '_>) -> Result<(), Stop> {
             _ if length & PACKED == 0 => members.stored(member, block, whole)?,
             Packing::Other => members.closed(member, Shortfall::Unsupported)?,
             packing => members.decoded(member, block, |block, out, room, budget| {
-                decode(block, out, room, budget, |source| packing.reader(source, room as u64)).1
+                decode(block, out, room, budget, |source| packing.reader(source, room)).1
             })?,
         }
         if !whole {
@@ -117,28 +109,30 @@ fn stream(data: &[u8], members: &mut Members<'_, '_>) -> Result<(), Stop> {
         return Err(Shortfall::Unsupported.into());
     }
     let progress = Progress::new(members.budget);
-    let (room, _) = members.budget.part_room();
-    let mut stream = Stream::start(&progress, || packing.reader(progress.source(data), room));
+    // A dictionary may reach over all parts.
+    let start = || packing.reader(progress.source(data), usize::MAX);
+    let mut stream = Stream::start(&progress, start);
     loop {
         let mut length = Vec::new();
         let ending = stream.take(&mut length, 4);
         let Some(length) = u32_at(&length, 0) else {
-            return match ending {
-                Ending::Stopped(why) => Err(why.into()),
-                _ if members.count() == 0 => Err(Shortfall::Malformed.into()),
-                _ => Ok(()),
-            };
+            // What ends between two blocks ends well.
+            let is_end = length.is_empty() && members.count() > 0;
+            let ending = if is_end { stream.read(&mut Vec::new(), 0) } else { ending };
+            let why = ending.shortfall(Shortfall::PartBytes);
+            return why.map_or(Ok(()), |why| Err(why.into()));
         };
         let mut ended = Ending::Complete;
         members.decoded(Member::default(), &[], |_, out, room, _| {
             ended = stream.take(out, (length as usize).min(room));
-            match ended {
-                Ending::Complete if length as usize > room => Ending::Full,
-                other => other,
+            if ended == Ending::Complete && length as usize > room {
+                ended = Ending::Full;
             }
+            ended
         })?;
-        if ended != Ending::Complete {
-            return Ok(());
+        // Where the next block begins is not known then.
+        if let Some(why) = ended.shortfall(Shortfall::PartBytes) {
+            return Err(why.into());
         }
     }
 }

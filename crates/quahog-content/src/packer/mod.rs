@@ -6,6 +6,9 @@
 //! nothing; it can reach nothing else. Where it leaves for what it has written, it
 //! is unpacked: its memory then is the program that a loader would have been given.
 //!
+//! Headers are read as a loader reads them, and not as the engine does, to which
+//! they say what clamscan takes them to say.
+//!
 //! Only programs for Windows of 32 bits are run, and of these only those that
 //! enter at a section that they may write to, which hardly any other has. How many
 //! instructions are run is bounded for each program and for an input as a whole.
@@ -14,6 +17,7 @@ mod cpu;
 mod memory;
 mod system;
 
+use crate::archive::fields::{u16_at, u32_at};
 use crate::{Budget, Shortfall};
 use cpu::{Cpu, Stop};
 use memory::Memory;
@@ -33,7 +37,7 @@ pub struct Unpacked {
 ///
 /// Takes time linear in the bytes and in the image, and up to four million
 /// instructions and 64 for each byte, a second or two of them for all programs of an
-/// input; memory for the image, three times. Each instruction is charged as a byte.
+/// input; memory for the image, four times. Each instruction is charged as a byte.
 pub fn unpack(bytes: &[u8], budget: &Budget<'_>) -> Unpacked {
     let Some(headers) = Headers::read(bytes).filter(Headers::may_be_packed) else {
         return Unpacked::default();
@@ -102,16 +106,6 @@ impl Section {
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    let bytes = bytes.get(at..)?.first_chunk()?;
-    Some(u32::from_le_bytes(*bytes))
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    let bytes = bytes.get(at..)?.first_chunk()?;
-    Some(u16::from_le_bytes(*bytes))
-}
-
 /// The most sections that a program is run with.
 const MAX_SECTIONS: usize = 96;
 
@@ -120,44 +114,46 @@ impl Headers {
         if !bytes.starts_with(b"MZ") {
             return None;
         }
-        Headers::read_at(bytes, word(bytes, 60)? as usize)
+        Headers::read_at(bytes, u32_at(bytes, 60)? as usize)
     }
 
     /// Reads the header of a PE file for x86 that stands here.
     fn read_at(bytes: &[u8], start: usize) -> Option<Headers> {
         let header = bytes.get(start..)?;
-        if !header.starts_with(b"PE\0\0") || half(header, 4)? != 0x14c || half(header, 24)? != 0x10b
+        if !header.starts_with(b"PE\0\0")
+            || u16_at(header, 4)? != 0x14c
+            || u16_at(header, 24)? != 0x10b
         {
             return None;
         }
-        let n_sections = usize::from(half(header, 6)?);
-        let table = start + 24 + usize::from(half(header, 20)?);
+        let n_sections = usize::from(u16_at(header, 6)?);
+        let table = start + 24 + usize::from(u16_at(header, 20)?);
         if n_sections > MAX_SECTIONS {
             return None;
         }
         let section = |number: usize| {
             let at = table + 40 * number;
-            let raw_len = word(bytes, at + 16)?;
-            let len = word(bytes, at + 8)?;
+            let raw_len = u32_at(bytes, at + 16)?;
+            let len = u32_at(bytes, at + 8)?;
             Some(Section {
-                address: word(bytes, at + 12)?,
+                address: u32_at(bytes, at + 12)?,
                 len: if len == 0 { raw_len } else { len },
                 // A loader rounds it.
-                offset: word(bytes, at + 20)? & !0x1ff,
+                offset: u32_at(bytes, at + 20)? & !0x1ff,
                 raw_len,
-                writable: word(bytes, at + 36)? & 0x8000_0000 != 0,
-                executable: word(bytes, at + 36)? & 0x2000_0000 != 0,
+                writable: u32_at(bytes, at + 36)? & 0x8000_0000 != 0,
+                executable: u32_at(bytes, at + 36)? & 0x2000_0000 != 0,
             })
         };
-        let n_directories = word(header, 116)?;
+        let n_directories = u32_at(header, 116)?;
         Some(Headers {
             start,
             table,
-            entry: word(header, 40)?,
-            base: word(header, 52)?,
-            image_len: word(header, 80)?,
-            headers_len: word(header, 84)? as usize,
-            imports: if n_directories > 1 { word(header, 128).unwrap_or(0) } else { 0 },
+            entry: u32_at(header, 40)?,
+            base: u32_at(header, 52)?,
+            image_len: u32_at(header, 80)?,
+            headers_len: u32_at(header, 84)? as usize,
+            imports: if n_directories > 1 { u32_at(header, 128).unwrap_or(0) } else { 0 },
             sections: (0..n_sections).map(section).collect::<Option<_>>()?,
         })
     }
@@ -226,7 +222,7 @@ impl Headers {
                 image[..2].copy_from_slice(b"MZ");
                 put(&mut image, 60, &(START as u32).to_le_bytes());
                 put(&mut image, START, &header);
-                let entry = word(&image, START + 40).unwrap_or(entry);
+                let entry = u32_at(&image, START + 40).unwrap_or(entry);
                 return self.laid_out(image, START, entry);
             }
         }
@@ -361,14 +357,14 @@ impl Run {
 fn bind(image: &mut [u8], headers: &Headers, system: &mut System) {
     let mut left = MAX_IMPORTS;
     for at in (headers.imports as usize..).step_by(20).take(MAX_LIBRARIES) {
-        let read = |field| word(image, at + field).unwrap_or(0) as usize;
+        let read = |field| u32_at(image, at + field).unwrap_or(0) as usize;
         let (names, library, addresses) = (read(0), read(12), read(16));
         if headers.imports == 0 || library == 0 || addresses == 0 {
             break;
         }
         for number in (0..).step_by(4) {
             let from = if names == 0 { addresses } else { names };
-            let Some(name) = word(image, from + number).filter(|&name| name != 0) else { break };
+            let Some(name) = u32_at(image, from + number).filter(|&name| name != 0) else { break };
             let name = match name {
                 number @ 0x8000_0000.. => format!("#{}", number & 0xffff).into_bytes(),
                 place => {

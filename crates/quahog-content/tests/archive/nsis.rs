@@ -59,14 +59,20 @@ fn what_is_not_there_or_not_known_is_told() {
     assert_eq!(parts(Format::Nsis, &bzip2).0[0].shortfall, Some(Shortfall::Unsupported));
     let (found, shortfall) = parts(Format::Nsis, &setup(6, b"1\x05......"));
     assert_eq!((found.len(), shortfall), (0, Some(Shortfall::Unsupported)));
-    let cut = setup(6, &sized(&deflate(b"script"), PACKED));
-    for end in 0..cut.len() - 4 {
-        let (found, shortfall) = parts(Format::Nsis, &cut[..end]);
-        let told = shortfall.is_some() || found.iter().any(|part| part.shortfall.is_some());
-        assert!(told || end >= 28, "{end} bytes");
+    // Wherever it ends before its end; what follows is a checksum.
+    let blocks = [sized(b"script", 0), sized(b"hello", 0)].concat();
+    let packed = sized(&deflate(b"script"), PACKED);
+    for data in [deflate(&blocks), lzma(&blocks), packed, blocks] {
+        let whole = setup(6, &data);
+        for end in 0..whole.len() {
+            let (found, shortfall) = parts(Format::Nsis, &whole[..end]);
+            let told = shortfall.is_some() || found.iter().any(|part| part.shortfall.is_some());
+            assert!(told, "{end} of {} bytes", whole.len());
+        }
     }
     let many = deflate(&sized(&[7; 1 << 20], 0));
     let limits = Limits { part_bytes: 1000, ..Limits::default() };
-    let (found, _) = parts_within(Format::Nsis, &setup(6, &many), limits);
+    let (found, shortfall) = parts_within(Format::Nsis, &setup(6, &many), limits);
+    assert_eq!((found.len(), shortfall), (1, Some(Shortfall::PartBytes)));
     assert_eq!((found[0].text().len(), found[0].shortfall), (1000, Some(Shortfall::PartBytes)));
 }

@@ -91,6 +91,20 @@ impl Cpu {
         (kind != 7).then_some(result)
     }
 
+    /// Does one of these with a place and a number, which goes there if it is any.
+    pub(super) fn apply(
+        &mut self,
+        memory: &mut Memory,
+        kind: u8,
+        to: Place,
+        right: u32,
+        width: Width,
+    ) -> Result<(), Stop> {
+        let left = self.get(memory, to, width)?;
+        let result = self.arithmetic(kind, left, right, width);
+        result.map_or(Ok(()), |result| self.set(memory, to, width, result))
+    }
+
     /// `inc` or `dec`, which leave the carry as it is.
     pub(super) fn count(
         &mut self,

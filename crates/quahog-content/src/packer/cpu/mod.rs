@@ -155,23 +155,15 @@ impl Cpu {
         let wide = code.of(opcode & 1 == 0);
         match opcode {
             0x00..=0x3f if opcode & 7 < 6 => {
-                let kind = opcode >> 3;
-                let (place, other, width) = if opcode & 7 < 4 {
+                let (to, right) = if opcode & 7 < 4 {
                     let (other, place) = self.operands(code)?;
-                    (place, Place::Register(other), wide)
+                    let other = Place::Register(other);
+                    let (to, from) = if opcode & 2 == 0 { (place, other) } else { (other, place) };
+                    (to, self.get(memory, from, wide)?)
                 } else {
-                    let number = code.number(wide)?;
-                    let left = self.get(memory, Place::Register(EAX), wide)?;
-                    if let Some(result) = self.arithmetic(kind, left, number, wide) {
-                        self.set(memory, Place::Register(EAX), wide, result)?;
-                    }
-                    return Ok(());
+                    (Place::Register(EAX), code.number(wide)?)
                 };
-                let (to, from) = if opcode & 2 == 0 { (place, other) } else { (other, place) };
-                let (left, right) = (self.get(memory, to, width)?, self.get(memory, from, width)?);
-                if let Some(result) = self.arithmetic(kind, left, right, width) {
-                    self.set(memory, to, width, result)?;
-                }
+                self.apply(memory, opcode >> 3, to, right, wide)?;
             }
             0x06 | 0x0e | 0x16 | 0x1e => self.push(memory, Long, 0x23)?,
             0x07 | 0x17 | 0x1f => {
@@ -219,14 +211,9 @@ impl Cpu {
                 self.jump_if(self.holds(opcode), by, code);
             }
             0x80..=0x83 => {
-                let width = code.of(opcode & 1 == 0);
                 let (kind, place) = self.operands(code)?;
-                let number = if opcode == 0x81 { code.number(width)? } else { code.short()? };
-                let left = self.get(memory, place, width)?;
-                let right = number & width.mask();
-                if let Some(result) = self.arithmetic(kind as u8, left, right, width) {
-                    self.set(memory, place, width, result)?;
-                }
+                let number = if opcode == 0x81 { code.number(wide)? } else { code.short()? };
+                self.apply(memory, kind as u8, place, number & wide.mask(), wide)?;
             }
             0x84..=0x87 => {
                 let (other, place) = self.operands(code)?;
